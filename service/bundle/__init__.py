@@ -1,0 +1,44 @@
+"""The contract shared by training, export and service: fields, vocabularies, encoder, catalogue, bundle on disk.
+
+Standard library and numpy only; imports nothing else of ours. Training encodes its rows with the very encoder that
+answers requests.
+"""
+
+from service.bundle.catalogue import Catalogue
+from service.bundle.encoder import Encoder, Ids, Raw
+from service.bundle.errors import BadValue, BundleError, UnknownItem
+from service.bundle.fields import Field, Role, Schema
+from service.bundle.golden import Golden, GoldenRequest
+from service.bundle.manifest import Calibration, Flops, Graph, Manifest
+from service.bundle.numeric import Buckets, Category
+from service.bundle.store import Bundle, read_bundle, replace_file, write_bundle
+from service.bundle.vocabulary import FIRST_VALUE_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+
+__all__ = [
+    "FIRST_VALUE_ID",
+    "PADDING_ID",
+    "UNKNOWN_ID",
+    "BadValue",
+    "Buckets",
+    "Bundle",
+    "BundleError",
+    "Calibration",
+    "Catalogue",
+    "Category",
+    "Encoder",
+    "Field",
+    "Flops",
+    "Golden",
+    "GoldenRequest",
+    "Graph",
+    "Ids",
+    "Manifest",
+    "Raw",
+    "Role",
+    "Schema",
+    "UnknownItem",
+    "Vocabulary",
+    "read_bundle",
+    "replace_file",
+    "write_bundle",
+]

@@ -1,0 +1,239 @@
+"""Read and write a bundle: one directory per version, written whole or not at all, read strictly or not at all.
+
+    bundles/student/CURRENT            the version being served, one line
+    bundles/student/<version>/         manifest.json and the files it lists with their sha256
+
+A version never changes once written. Writing fills a hidden directory beside it, syncs it to disk and renames it;
+CURRENT is replaced in one step afterwards, so a reader sees the old version or the new one, never a mixture. Files
+are hashed and parsed from the same bytes: what was checked is what is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.bundle.catalogue import Catalogue
+from service.bundle.encoder import Encoder
+from service.bundle.errors import BundleError
+from service.bundle.fields import Schema
+from service.bundle.golden import Golden
+from service.bundle.manifest import Manifest
+from service.bundle.vocabulary import Vocabulary
+
+CURRENT = "CURRENT"
+MANIFEST = "manifest.json"
+REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
+OPTIONAL = frozenset({"catalogue.npz"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """Everything needed to answer a request with one model."""
+
+    manifest: Manifest
+    encoder: Encoder
+    catalogue: Catalogue | None
+    golden: Golden
+    example: Mapping[str, Any]
+    """A raw request of every form, and the probabilities the trained model gives it."""
+    model_onnx: bytes
+    model_card: str
+
+    @property
+    def schema(self) -> Schema:
+        """The ordered fields."""
+        return self.encoder.schema
+
+
+def write_bundle(root: Path, bundle: Bundle) -> Path:
+    """Write `bundle` as a new version under `root`, make it CURRENT, and return its directory.
+
+    The manifest's `files` are filled in here. A version that exists already is checked to be the same model and
+    replaced as CURRENT without being rewritten.
+    """
+    contents = _contents(bundle)
+    manifest = _with_digests(bundle.manifest, contents)
+    contents[MANIFEST] = _json_bytes(manifest.to_json(), indent=2)
+    target = root / manifest.version
+    root.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        if read_bundle(target).manifest.files["model.onnx"] != manifest.files["model.onnx"]:
+            raise BundleError(f"{target}: version exists with another model; give the new one its own version")
+    else:
+        _write_directory(target, contents)
+    replace_file(root / CURRENT, f"{manifest.version}\n".encode())
+    return target
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a version's directory, or the CURRENT version of a root.
+
+    Raises:
+        BundleError: naming the file, what was found, what was expected and what to do.
+    """
+    directory = _resolve(path)
+    manifest = Manifest.from_json(_parse_json(directory / MANIFEST, _read_regular(directory / MANIFEST)))
+    names = set(manifest.files)
+    if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
+        raise BundleError(f"{directory}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
+    contents = {name: _read_verified(directory / name, sha256) for name, sha256 in manifest.files.items()}
+    try:
+        return _assemble(directory, manifest, contents)
+    except BundleError as error:
+        raise BundleError(f"{directory}: {error}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` beside `path`, sync it, rename it over `path`: the old content stays until the new is whole."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _contents(bundle: Bundle) -> dict[str, bytes]:
+    vocabularies = {name: list(vocabulary.values) for name, vocabulary in bundle.encoder.vocabularies.items()}
+    contents = {
+        "schema.json": _json_bytes(bundle.schema.to_json(), indent=2),
+        "vocabulary.json": _json_bytes(vocabularies),
+        "model.onnx": bundle.model_onnx,
+        "golden.npz": bundle.golden.to_bytes(),
+        "example.json": _json_bytes(bundle.example, indent=2),
+        "MODEL_CARD.md": bundle.model_card.encode(),
+    }
+    if bundle.catalogue is not None:
+        contents["catalogue.npz"] = catalogue_to_bytes(bundle.catalogue)
+    return contents
+
+
+def _with_digests(manifest: Manifest, contents: Mapping[str, bytes]) -> Manifest:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+    return Manifest.from_json({**manifest.to_json(), "files": digests})
+
+
+def _assemble(directory: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+    schema = Schema.from_json(_parse_json(directory / "schema.json", contents["schema.json"]))
+    if schema.digest != manifest.schema_digest:
+        raise BundleError(f"schema.json has digest {schema.digest}, the manifest names {manifest.schema_digest}")
+    described = _parse_json(directory / "vocabulary.json", contents["vocabulary.json"])
+    catalogue = catalogue_from_bytes(contents["catalogue.npz"]) if "catalogue.npz" in contents else None
+    bundle = Bundle(
+        manifest=manifest,
+        encoder=Encoder(schema, {name: Vocabulary(tuple(values)) for name, values in described.items()}),
+        catalogue=catalogue,
+        golden=Golden.from_bytes(contents["golden.npz"]),
+        example=_parse_json(directory / "example.json", contents["example.json"]),
+        model_onnx=contents["model.onnx"],
+        model_card=contents["MODEL_CARD.md"].decode(),
+    )
+    _check_ids(bundle)
+    return bundle
+
+
+def _check_ids(bundle: Bundle) -> None:
+    """Every stored id must lie inside its field's table: an id outside would read another field's embedding."""
+    context_fields = len(bundle.schema.context)
+    sizes = np.array(bundle.encoder.sizes)
+    tables = [("catalogue.npz", bundle.catalogue.candidate_ids_IF, sizes[context_fields:])] if bundle.catalogue else []
+    for request in bundle.golden:
+        tables.append(("golden.npz", request.context_ids, sizes[:context_fields]))
+        tables.append(("golden.npz", request.candidate_ids, sizes[context_fields:]))
+    for name, ids, limits in tables:
+        if ids.shape[1:] != limits.shape or (ids < 0).any() or (ids >= limits).any():
+            raise BundleError(f"{name}: ids of shape {ids.shape} do not fit tables of {limits.tolist()} ids")
+
+
+def catalogue_to_bytes(catalogue: Catalogue) -> bytes:
+    """The catalogue as an uncompressed .npz: `items` (text) and `candidate_ids_IF`."""
+    buffer = io.BytesIO()
+    np.savez(buffer, items=np.array(catalogue.items, dtype=np.str_), candidate_ids_IF=catalogue.candidate_ids_IF)
+    return buffer.getvalue()
+
+
+def catalogue_from_bytes(content: bytes) -> Catalogue:
+    """Inverse of `catalogue_to_bytes`; raises BundleError for anything else."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            items, ids = archive["items"], archive["candidate_ids_IF"]
+    except Exception as error:  # numpy and zipfile raise many kinds, all meaning "not this format"
+        raise BundleError(f"catalogue.npz: not readable: {error}; expected arrays items, candidate_ids_IF") from error
+    return Catalogue(items.tolist(), ids)
+
+
+def _resolve(path: Path) -> Path:
+    pointer = path / CURRENT
+    if not pointer.exists():
+        if not (path / MANIFEST).exists():
+            raise BundleError(
+                f"{path}: neither {CURRENT} nor {MANIFEST} found; run `make train` or give a bundle's path"
+            )
+        return path
+    version = _read_regular(pointer).decode(errors="replace").strip()
+    if not version or "/" in version or version.startswith("."):
+        raise BundleError(f"{pointer}: names {version!r}, expected a version directory beside it")
+    return path / version
+
+
+def _read_regular(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no regular file"
+        raise BundleError(f"{path}: found {found}, expected a regular file; export again")
+    return path.read_bytes()
+
+
+def _read_verified(path: Path, sha256: str) -> bytes:
+    content = _read_regular(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise BundleError(
+            f"{path}: sha256 is {found} over {len(content)} bytes, the manifest expects {sha256}; "
+            "the file was changed or cut short: export again or restore it"
+        )
+    return content
+
+
+def _parse_json(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError as error:
+        raise BundleError(f"{path}: not JSON ({error}); export again") from error
+    if not isinstance(parsed, dict):
+        raise BundleError(f"{path}: got a JSON {type(parsed).__name__}, expected an object; export again")
+    return parsed
+
+
+def _json_bytes(value: object, indent: int | None = None) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
+
+
+def _write_directory(target: Path, contents: Mapping[str, bytes]) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp-", dir=target.parent))
+    try:
+        for name, content in contents.items():
+            with (temporary / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,50 @@
+"""Vocabulary of one field: raw value → id. Id 0 is padding/missing, id 1 unknown, ids from 2 are values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from service.bundle.errors import BundleError
+
+PADDING_ID = 0
+UNKNOWN_ID = 1
+FIRST_VALUE_ID = 2
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known values of one field; a value's id is its position + 2.
+
+    Raises:
+        BundleError: a value twice, an empty value (that is "missing"), or one that is no string.
+    """
+
+    values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not all(type(value) is str and value for value in self.values):
+            raise BundleError("vocabulary: every value must be a non-empty string")
+        if len(self.ids) != len(self.values):
+            raise BundleError(f"vocabulary: {len(self.values) - len(self.ids)} value(s) occur more than once")
+
+    @classmethod
+    def fit(cls, counts: Mapping[str, int], *, min_count: int = 1) -> Vocabulary:
+        """Values seen at least `min_count` times, most frequent first, ties by value: the same on every run."""
+        kept = [value for value, count in counts.items() if count >= min_count and value]
+        return cls(tuple(sorted(kept, key=lambda value: (-counts[value], value))))
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> Vocabulary:
+        """The distinct non-empty values in their order of first appearance."""
+        return cls(tuple(value for value in dict.fromkeys(values) if value))
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Value → id."""
+        return {value: position + FIRST_VALUE_ID for position, value in enumerate(self.values)}
+
+    def __len__(self) -> int:
+        """Number of ids, padding and unknown included: the height of the field's embedding table."""
+        return len(self.values) + FIRST_VALUE_ID

@@ -1,0 +1,1 @@
+"""Offline: read click logs, train teachers, distil them into students, fine-tune, evaluate."""

@@ -1,0 +1,56 @@
+"""ClickLog: what every data set gives to prepare, whatever its files look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from service.bundle import Schema, Vocabulary
+
+Rows = npt.NDArray[np.int64]
+
+
+class DataError(ValueError):
+    """A data file is missing or is not what its format says; the message names file, line, found and expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Row numbers of the three parts, disjoint; training order is whatever the protocol says."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickLog:
+    """N impressions with their clicks, as raw columns in the schema's terms.
+
+    Attributes:
+        name: data set's name, `[a-z0-9_-]+`.
+        schema: the fields, context first.
+        columns: one column per field (text for categorical fields, numbers for numeric ones; null is missing).
+        clicks_N: 1.0 clicked, 0.0 not, float32.
+        split: rows of training, validation and test.
+        vocabularies: one per field that needs one.
+        item_field: name of the field whose values are the catalogue's item ids.
+        items: one row per item, a column per candidate field.
+        true_probability_N: the click model's own probability per row, where the data came from one.
+        source: what was read, for the lineage: path or recipe, digest, counts.
+    """
+
+    name: str
+    schema: Schema
+    columns: pl.DataFrame
+    clicks_N: npt.NDArray[np.float32]
+    split: Split
+    vocabularies: dict[str, Vocabulary]
+    item_field: str
+    items: pl.DataFrame
+    true_probability_N: npt.NDArray[np.float64] | None = None
+    source: dict[str, Any]
