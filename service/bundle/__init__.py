@@ -6,6 +6,7 @@ answers requests.
 
 from service.bundle.catalogue import Catalogue
 from service.bundle.encoder import Encoder, Ids, Raw
+from service.bundle.encoder_files import encoder_files, json_bytes, read_encoder_files
 from service.bundle.errors import BadValue, BundleError, UnknownItem
 from service.bundle.fields import Field, Role, Schema
 from service.bundle.golden import Golden, GoldenRequest
@@ -38,7 +39,10 @@ __all__ = [
     "Schema",
     "UnknownItem",
     "Vocabulary",
+    "encoder_files",
+    "json_bytes",
     "read_bundle",
+    "read_encoder_files",
     "replace_file",
     "write_bundle",
 ]

@@ -158,10 +158,23 @@ def _finite(name: str, column_N: Sequence[Raw]) -> Sequence[float | None]:
     """The column if every value is a finite number or None; raises BadValue at the first that is not."""
     if not set(map(type, column_N)) <= _NUMERIC_TYPES:
         raise _bad_type(name, column_N, _NUMERIC_TYPES, "a finite number or null")
-    for position, value in enumerate(column_N):
-        if type(value) is float and not math.isfinite(value):
-            raise BadValue(field=name, position=position, got=repr(value), expected="a finite number or null")
-    return column_N  # type: ignore[return-value]
+    numbers_N: Sequence[float | None] = column_N  # type: ignore[assignment]
+    position = _first_not_finite(numbers_N)
+    if position is not None:
+        got = f"{column_N[position]!r:.80}"
+        raise BadValue(field=name, position=position, got=got, expected="a finite number or null")
+    return numbers_N
+
+
+def _first_not_finite(numbers_N: Sequence[float | None]) -> int | None:
+    position = 0
+    try:
+        for position, number in enumerate(numbers_N):
+            if number is not None and not math.isfinite(number):
+                return position
+    except OverflowError:  # an integer beyond the range of a float
+        return position
+    return None
 
 
 def _bad_type(name: str, column_N: Sequence[Raw], allowed: frozenset[type], expected: str) -> BadValue:

@@ -15,6 +15,7 @@ from service.bundle.errors import BundleError
 Logits = npt.NDArray[np.float32]
 
 _KEYS = ("context_ids_GF", "candidate_ids_RF", "offsets", "logits_R")
+_DTYPES = (np.dtype(np.int32), np.dtype(np.int32), np.dtype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class GoldenRequest:
 
 @dataclass(frozen=True)
 class Golden:
-    """G requests. Raises BundleError for none, for ragged shapes and for logits that are not finite."""
+    """G requests. Raises BundleError for none, ragged shapes, other dtypes and logits that are not finite."""
 
     requests: tuple[GoldenRequest, ...]
 
@@ -40,6 +41,9 @@ class Golden:
             shapes = (request.context_ids.shape, request.candidate_ids.shape, request.logits.shape)
             if request.context_ids.shape[:1] != (1,) or request.logits.shape != (rows,) or rows == 0:
                 raise BundleError(f"golden.npz: request {i} has shapes {shapes}, expected [1, Fc], [N, Ff], [N]")
+            dtypes = (request.context_ids.dtype, request.candidate_ids.dtype, request.logits.dtype)
+            if dtypes != _DTYPES:
+                raise BundleError(f"golden.npz: request {i} has dtypes {dtypes}, expected {_DTYPES}")
             if not np.isfinite(request.logits).all():
                 raise BundleError(f"golden.npz: request {i} has logits that are not finite")
 
@@ -67,8 +71,11 @@ class Golden:
                 contexts, candidates, offsets, logits = (archive[key] for key in _KEYS)
         except Exception as error:  # numpy and zipfile raise many kinds, all meaning "not this format"
             raise BundleError(f"golden.npz: not readable: {error}; expected arrays {_KEYS}") from error
-        if offsets[-1:] != [len(logits)] or len(logits) != len(candidates) or len(offsets) != len(contexts) + 1:
-            raise BundleError(f"golden.npz: offsets {offsets} do not fit {len(logits)} logits")
+        shapes = {key: array.shape for key, array in zip(_KEYS, (contexts, candidates, offsets, logits), strict=True)}
+        if [len(shape) for shape in shapes.values()] != [2, 2, 1, 1] or offsets.dtype.kind != "i":
+            raise BundleError(f"golden.npz: got shapes {shapes} and {offsets.dtype} offsets, expected 2, 2, 1, 1 axes")
+        if not _fit(offsets, len(contexts), len(candidates), len(logits)):
+            raise BundleError(f"golden.npz: offsets {offsets.tolist()!r:.200} do not fit arrays of shapes {shapes}")
         return cls.of(contexts, np.split(candidates, offsets[1:-1]), np.split(logits, offsets[1:-1]))
 
     @classmethod
@@ -76,3 +83,13 @@ class Golden:
         """G requests from stacked contexts [G, Fc], and per request its candidates [N, Ff] and logits [N]."""
         rows = zip(contexts_GF, candidates, logits, strict=True)
         return cls(tuple(GoldenRequest(context[None], ids, scores) for context, ids, scores in rows))
+
+
+def _fit(offsets: npt.NDArray[np.int64], requests: int, candidates: int, logits: int) -> bool:
+    """Offsets ascend from 0 to the count of logits, one step per request."""
+    return (
+        len(offsets) == requests + 1
+        and offsets[0] == 0
+        and offsets[-1] == candidates == logits
+        and bool((np.diff(offsets) > 0).all())
+    )

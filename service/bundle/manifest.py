@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ class Calibration:
 
     slope: float = 1.0
     intercept: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.slope) and math.isfinite(self.intercept)):
+            raise BundleError(f"manifest.json: calibration is {self}, expected finite numbers")
 
 
 @dataclass(frozen=True, kw_only=True)

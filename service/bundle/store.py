@@ -11,8 +11,6 @@ are hashed and parsed from the same bytes: what was checked is what is used.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
 import shutil
 import tempfile
@@ -21,15 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from service.bundle.catalogue import Catalogue
 from service.bundle.encoder import Encoder
+from service.bundle.encoder_files import check_ids, encoder_files, json_bytes, parse_json, read_encoder_files
 from service.bundle.errors import BundleError
 from service.bundle.fields import Schema
 from service.bundle.golden import Golden
 from service.bundle.manifest import Manifest
-from service.bundle.vocabulary import Vocabulary
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
@@ -64,7 +60,7 @@ def write_bundle(root: Path, bundle: Bundle) -> Path:
     """
     contents = _contents(bundle)
     manifest = _with_digests(bundle.manifest, contents)
-    contents[MANIFEST] = _json_bytes(manifest.to_json(), indent=2)
+    contents[MANIFEST] = json_bytes(manifest.to_json(), indent=2)
     target = root / manifest.version
     root.mkdir(parents=True, exist_ok=True)
     if target.exists():
@@ -83,13 +79,13 @@ def read_bundle(path: Path) -> Bundle:
         BundleError: naming the file, what was found, what was expected and what to do.
     """
     directory = _resolve(path)
-    manifest = Manifest.from_json(_parse_json(directory / MANIFEST, _read_regular(directory / MANIFEST)))
+    manifest = Manifest.from_json(parse_json(str(directory / MANIFEST), _read_regular(directory / MANIFEST)))
     names = set(manifest.files)
     if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
         raise BundleError(f"{directory}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
     contents = {name: _read_verified(directory / name, sha256) for name, sha256 in manifest.files.items()}
     try:
-        return _assemble(directory, manifest, contents)
+        return _assemble(manifest, contents)
     except BundleError as error:
         raise BundleError(f"{directory}: {error}") from error
 
@@ -110,18 +106,13 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _contents(bundle: Bundle) -> dict[str, bytes]:
-    vocabularies = {name: list(vocabulary.values) for name, vocabulary in bundle.encoder.vocabularies.items()}
-    contents = {
-        "schema.json": _json_bytes(bundle.schema.to_json(), indent=2),
-        "vocabulary.json": _json_bytes(vocabularies),
+    return {
+        **encoder_files(bundle.encoder, bundle.catalogue),
         "model.onnx": bundle.model_onnx,
         "golden.npz": bundle.golden.to_bytes(),
-        "example.json": _json_bytes(bundle.example, indent=2),
+        "example.json": json_bytes(bundle.example, indent=2),
         "MODEL_CARD.md": bundle.model_card.encode(),
     }
-    if bundle.catalogue is not None:
-        contents["catalogue.npz"] = catalogue_to_bytes(bundle.catalogue)
-    return contents
 
 
 def _with_digests(manifest: Manifest, contents: Mapping[str, bytes]) -> Manifest:
@@ -129,53 +120,29 @@ def _with_digests(manifest: Manifest, contents: Mapping[str, bytes]) -> Manifest
     return Manifest.from_json({**manifest.to_json(), "files": digests})
 
 
-def _assemble(directory: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
-    schema = Schema.from_json(_parse_json(directory / "schema.json", contents["schema.json"]))
-    if schema.digest != manifest.schema_digest:
-        raise BundleError(f"schema.json has digest {schema.digest}, the manifest names {manifest.schema_digest}")
-    described = _parse_json(directory / "vocabulary.json", contents["vocabulary.json"])
-    catalogue = catalogue_from_bytes(contents["catalogue.npz"]) if "catalogue.npz" in contents else None
+def _assemble(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+    encoder, catalogue = read_encoder_files(contents)
+    if encoder.schema.digest != manifest.schema_digest:
+        found = encoder.schema.digest
+        raise BundleError(f"schema.json has digest {found}, the manifest names {manifest.schema_digest}")
     bundle = Bundle(
         manifest=manifest,
-        encoder=Encoder(schema, {name: Vocabulary(tuple(values)) for name, values in described.items()}),
+        encoder=encoder,
         catalogue=catalogue,
         golden=Golden.from_bytes(contents["golden.npz"]),
-        example=_parse_json(directory / "example.json", contents["example.json"]),
+        example=parse_json("example.json", contents["example.json"]),
         model_onnx=contents["model.onnx"],
         model_card=contents["MODEL_CARD.md"].decode(),
     )
-    _check_ids(bundle)
+    _check_golden(bundle)
     return bundle
 
 
-def _check_ids(bundle: Bundle) -> None:
-    """Every stored id must lie inside its field's table: an id outside would read another field's embedding."""
+def _check_golden(bundle: Bundle) -> None:
     context_fields = len(bundle.schema.context)
-    sizes = np.array(bundle.encoder.sizes)
-    tables = [("catalogue.npz", bundle.catalogue.candidate_ids_IF, sizes[context_fields:])] if bundle.catalogue else []
     for request in bundle.golden:
-        tables.append(("golden.npz", request.context_ids, sizes[:context_fields]))
-        tables.append(("golden.npz", request.candidate_ids, sizes[context_fields:]))
-    for name, ids, limits in tables:
-        if ids.shape[1:] != limits.shape or (ids < 0).any() or (ids >= limits).any():
-            raise BundleError(f"{name}: ids of shape {ids.shape} do not fit tables of {limits.tolist()} ids")
-
-
-def catalogue_to_bytes(catalogue: Catalogue) -> bytes:
-    """The catalogue as an uncompressed .npz: `items` (text) and `candidate_ids_IF`."""
-    buffer = io.BytesIO()
-    np.savez(buffer, items=np.array(catalogue.items, dtype=np.str_), candidate_ids_IF=catalogue.candidate_ids_IF)
-    return buffer.getvalue()
-
-
-def catalogue_from_bytes(content: bytes) -> Catalogue:
-    """Inverse of `catalogue_to_bytes`; raises BundleError for anything else."""
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            items, ids = archive["items"], archive["candidate_ids_IF"]
-    except Exception as error:  # numpy and zipfile raise many kinds, all meaning "not this format"
-        raise BundleError(f"catalogue.npz: not readable: {error}; expected arrays items, candidate_ids_IF") from error
-    return Catalogue(items.tolist(), ids)
+        check_ids("golden.npz", request.context_ids, bundle.encoder.sizes[:context_fields])
+        check_ids("golden.npz", request.candidate_ids, bundle.encoder.sizes[context_fields:])
 
 
 def _resolve(path: Path) -> Path:
@@ -208,20 +175,6 @@ def _read_verified(path: Path, sha256: str) -> bytes:
             "the file was changed or cut short: export again or restore it"
         )
     return content
-
-
-def _parse_json(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content)
-    except ValueError as error:
-        raise BundleError(f"{path}: not JSON ({error}); export again") from error
-    if not isinstance(parsed, dict):
-        raise BundleError(f"{path}: got a JSON {type(parsed).__name__}, expected an object; export again")
-    return parsed
-
-
-def _json_bytes(value: object, indent: int | None = None) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
 
 
 def _write_directory(target: Path, contents: Mapping[str, bytes]) -> None:

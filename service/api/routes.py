@@ -1,0 +1,153 @@
+"""Routes: thin adapters between HTTP and the state of the app.
+
+The predict routes take the raw request and return raw bytes, because a typed body and a typed answer would cost more
+than the student does; `service.api.openapi` documents them all the same.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service.api import openapi
+from service.api.answers import answer
+from service.api.problems import Problem, ProblemError, shown
+from service.api.requests import decode
+from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
+from service.middleware import call_of
+from service.state import STUDENT, TEACHER, Arm, State, described
+
+JSON = "application/json"
+PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
+"""Path → the arm that answers it."""
+
+
+def build_router(state: State) -> APIRouter:
+    """Every route of the service, bound to `state`."""
+    router = APIRouter()
+    _add_predict_routes(router, state)
+    _add_operation_routes(router, state)
+    return router
+
+
+async def predict(arm: Arm, request: Request) -> Response:
+    """Answer one request with one arm; raises ProblemError."""
+    call = call_of(request.scope)
+    _check_content_type(request)
+    body = await request.body()
+    received = perf_counter()
+    decoded = decode(body)
+    decoded_at = perf_counter()
+    encoded = arm.model.reader.encode(decoded)
+    encoded_at = perf_counter()
+    call.request_id = encoded.request_id or call.request_id
+    scored = await arm.lane.score(arm.model.scorer, encoded.context_ids, encoded.candidate_ids)
+    scored_at = perf_counter()
+    try:
+        probabilities_N = arm.model.probabilities(scored.logits)
+    except ProblemError:
+        arm.not_finite.inc()
+        raise
+    content = answer(
+        request_id=call.request_id,
+        arm=arm.name,
+        model=arm.model.name,
+        probabilities_N=probabilities_N,
+        fallback=False,
+    )
+    arm.stages.decode.observe(decoded_at - received)
+    arm.stages.encode.observe(encoded_at - decoded_at)
+    if scored.queue_s is not None:
+        arm.stages.queue.observe(scored.queue_s)
+    arm.stages.infer.observe(scored.infer_s)
+    arm.stages.respond.observe(perf_counter() - scored_at)
+    arm.count(encoded, probabilities_N)
+    return Response(content, media_type=JSON)
+
+
+def _check_content_type(request: Request) -> None:
+    """Raise 415 unless the body is declared as JSON."""
+    declared = request.headers.get("content-type", "")
+    if declared != JSON and declared.partition(";")[0].strip().lower() != JSON:
+        got = shown(declared) if declared else "no Content-Type"
+        raise ProblemError(
+            Problem.UNSUPPORTED_MEDIA_TYPE, f"got {got}, expected Content-Type: {JSON}", got=got, expected=JSON
+        )
+
+
+def _add_predict_routes(router: APIRouter, state: State) -> None:
+    problems = openapi.problem_responses(413, 415, 422, 500, 503)
+
+    async def predict_with_student(request: Request) -> Response:
+        call_of(request.scope).arm = STUDENT
+        return await predict(state.arm(STUDENT), request)
+
+    async def predict_with_teacher(request: Request) -> Response:
+        call_of(request.scope).arm = TEACHER
+        return await predict(state.arm(TEACHER), request)
+
+    router.add_api_route(
+        "/predict",
+        predict_with_student,
+        methods=["POST"],
+        operation_id="predict",
+        summary="Click probabilities of N candidates in one context",
+        description="Answered by the student, inside a few milliseconds.",
+        openapi_extra=openapi.request_body(),
+        responses={200: {"model": PredictResponse, "description": "One probability per candidate."}, **problems},
+    )
+    router.add_api_route(
+        "/student/predict",
+        predict_with_student,
+        methods=["POST"],
+        operation_id="predict_with_student",
+        summary="The same, by the student whatever the experiment says",
+        openapi_extra=openapi.request_body(),
+        responses={200: {"model": PredictResponse, "description": "One probability per candidate."}, **problems},
+    )
+    router.add_api_route(
+        "/teacher/predict",
+        predict_with_teacher,
+        methods=["POST"],
+        operation_id="predict_with_teacher",
+        summary="The same, by the teacher: slower, with a deadline",
+        openapi_extra=openapi.request_body(),
+        responses={
+            200: {"model": PredictResponse, "description": "One probability per candidate."},
+            **problems,
+            **openapi.problem_responses(504),
+        },
+    )
+
+
+def _add_operation_routes(router: APIRouter, state: State) -> None:
+    @router.get("/healthz", summary="Whether the process is alive", responses={200: {"model": HealthResponse}})
+    async def healthz() -> Response:
+        return Response(b'{"status":"alive"}', media_type=JSON)
+
+    @router.get(
+        "/readyz",
+        summary="Whether requests are answered",
+        description="Ready once the student's bundle was read, its golden requests were met within 1e-5 and its raw "
+        "example was answered as it should be. A teacher that is missing or bad only makes it degraded.",
+        responses={200: {"model": ReadyResponse}, **openapi.problem_responses(503)},
+    )
+    async def readyz() -> Response:
+        if STUDENT not in state.arms:
+            raise state.not_ready()
+        arms = {name: arm.model.name for name, arm in state.arms.items()}
+        ready = {"status": "ready", "degraded": bool(state.reasons), "arms": arms, "reasons": state.reasons}
+        return Response(orjson.dumps(ready), media_type=JSON)
+
+    @router.get("/models", summary="The models being served", responses={200: {"model": ModelsResponse}})
+    async def models() -> Response:
+        arms = {name: described(arm) for name, arm in state.arms.items()}
+        return Response(orjson.dumps({"arms": arms}), media_type=JSON)
+
+    # Not async: a scrape renders for milliseconds, so it runs on a thread and not between two requests.
+    @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=Response)
+    def metrics() -> Response:
+        return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

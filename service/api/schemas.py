@@ -1,0 +1,144 @@
+"""Wire types, for the documentation: /openapi.json is made from them, requests are read by `service.api.requests`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = str | int | float | None
+
+
+class Wire(BaseModel):
+    """What every wire type shares: no unknown key, descriptions from the docstrings."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class PredictRequest(Wire):
+    """One context and N candidates, in exactly one of three forms: columns, rows, or items of the catalogue."""
+
+    unit: str | None = Field(default=None, min_length=1, max_length=256)
+    """Id that an experiment hashes, e.g. a user id; a request without one is never part of an experiment."""
+    request_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    """The caller's id of this request; without one the header X-Request-Id counts, else one is made."""
+    context: dict[str, Value] = Field(default_factory=dict)
+    """Field → value for exactly the model's context fields; null is a missing value."""
+    candidates: dict[str, list[Value]] | list[dict[str, Value]] | None = None
+    """Columns {field: [value, ...]} of one length (fastest), or rows [{field: value}, ...]: exactly the model's
+    candidate fields."""
+    items: list[str | int] | None = None
+    """Item ids, looked up in the model's catalogue."""
+
+
+class PredictResponse(Wire):
+    """Click probabilities in the order of the candidates."""
+
+    request_id: str
+    """The request's id, also in the header X-Request-Id."""
+    arm: Literal["student", "teacher"]
+    """The arm that was asked."""
+    model: str
+    """The model that answered, `name@version`."""
+    probabilities: list[float]
+    """One probability in [0, 1] per candidate, in the order sent."""
+    fallback: bool
+    """Whether another model than the arm's own answered."""
+
+
+class ProblemDetails(BaseModel):
+    """An error as RFC 9457 problem+json; members that do not apply are absent."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
+    """What kind of error, a URN that never changes its meaning."""
+    title: str
+    """The kind in words."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """Where, what was got, what is expected, what to do."""
+    field: str | None = None
+    """The field or key concerned."""
+    position: int | None = None
+    """Index of the candidate or item concerned, from 0."""
+    got: str | None = None
+    """What was sent, shortened."""
+    expected: str | None = None
+    """What would have been right."""
+
+
+class FieldInfo(Wire):
+    """One input field of a model."""
+
+    name: str
+    """Name, as requests use it."""
+    role: Literal["context", "candidate"]
+    """Whether all candidates of a request share it."""
+    kind: Literal["categorical", "numeric"]
+    """Categorical fields take strings and integers, numeric fields take numbers."""
+    vocabulary: int
+    """Number of ids, padding and unknown included."""
+
+
+class ModelInfo(Wire):
+    """One model being served."""
+
+    name: str
+    """Name of the model."""
+    version: str
+    """Version of the bundle."""
+    model: str
+    """`name@version`."""
+    architecture: str
+    """Kind of model."""
+    sha256: str
+    """Digest of model.onnx."""
+    fields: list[FieldInfo]
+    """Input fields, in order."""
+    parameters: int
+    """Number of weights."""
+    flops: dict[str, float]
+    """Multiplications per candidate: `effective`, and `executed` at N = `candidates`."""
+    metrics: dict[str, float]
+    """Offline metrics."""
+    catalogue_items: int | None
+    """Items that may be sent by id; null without a catalogue."""
+    graph: dict[str, Any]
+    """The exported form that was kept, its opset, and what every form took in microseconds."""
+    calibration: dict[str, float]
+    """probability = sigmoid(slope * logit + intercept)."""
+    scorer: str
+    """What runs the graph."""
+    logit_gap: float
+    """Largest gap to the trained model's logits over the golden requests."""
+    lineage: dict[str, Any]
+    """How to make this model again."""
+
+
+class ModelsResponse(Wire):
+    """The models being served, by arm."""
+
+    arms: dict[str, ModelInfo]
+    """Arm → model; an arm that does not answer is absent."""
+
+
+class HealthResponse(Wire):
+    """The process is alive."""
+
+    status: Literal["alive"]
+    """Always `alive`."""
+
+
+class ReadyResponse(Wire):
+    """Requests are answered."""
+
+    status: Literal["ready"]
+    """Always `ready`; anything else is a 503."""
+    degraded: bool
+    """Whether an arm that should answer does not."""
+    arms: dict[str, str]
+    """Arm → model that answers."""
+    reasons: dict[str, str]
+    """Arm → why it does not answer."""

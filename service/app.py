@@ -1,0 +1,76 @@
+"""The app: the one place that knows all the others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from service.api import openapi
+from service.api.problems import ProblemError, on_http_exception, on_problem
+from service.api.routes import PREDICT_PATHS, build_router
+from service.metrics import Metrics
+from service.middleware import BodyLimit, Observe
+from service.models import example_requests
+from service.scoring import OnnxScorer, ScorerFactory
+from service.settings import Settings
+from service.state import ARMS, STUDENT, State
+
+DESCRIPTION = "Click probabilities of candidates by a DAGFM student, and by the teacher it was distilled from."
+VERSION = "0.1.0"
+
+
+class Service(FastAPI):
+    """A FastAPI app with a typed `service_state`, and an OpenAPI document that shows the student's own example."""
+
+    def __init__(self, state: State, **options: Any) -> None:
+        super().__init__(**options)
+        self.service_state = state
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, built at first use after the bundles were loaded."""
+        if self.openapi_schema is None:
+            student = self.service_state.arms.get(STUDENT)
+            examples = {} if student is None else example_requests(student.model.bundle.example)
+            self.openapi_schema = openapi.build(self, examples)
+        return self.openapi_schema
+
+
+def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory] | None = None) -> Service:
+    """The service; its bundles are read, proved and warmed up when it starts, not here.
+
+    Args:
+        settings: everything that may differ between deployments.
+        scorer_factories: arm → what runs its model; onnxruntime for an arm that is not named.
+    """
+    factories = {**dict.fromkeys(ARMS, OnnxScorer), **(scorer_factories or {})}
+    state = State(settings=settings, metrics=Metrics(), scorer_factories=factories)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state.load()
+        app.openapi_schema = None
+        yield
+        state.close()
+
+    app = Service(
+        state,
+        title="kd-dagfm-serving",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # the usual pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(build_router(state))
+    app.add_exception_handler(ProblemError, on_problem)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Observe, metrics=state.metrics)  # added last, hence outermost
+    for path, arm in PREDICT_PATHS.items():
+        state.metrics.prepare_request_timers(path, arm)
+    return app

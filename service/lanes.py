@@ -1,0 +1,117 @@
+"""Lanes: where a batch is scored. A student's never waits behind a teacher's.
+
+A small student batch runs on the event loop itself: a thread hop costs 30-50 µs, more than such a batch takes. A
+larger one runs on the student's own threads. A teacher's runs on one thread of its own, behind a bounded number of
+waiting requests and a deadline; the runtime releases the interpreter lock while it computes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+from service.api.problems import Problem, ProblemError
+from service.bundle import Ids
+from service.scoring import Logits, Scorer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """The logits of one batch and what getting them took."""
+
+    logits: Logits
+    """[N] float32."""
+    queue_s: float | None
+    """Seconds between submission and start; None when the batch ran at once on the event loop."""
+    infer_s: float
+    """Seconds the scorer ran."""
+
+
+class Lane(Protocol):
+    """Scores batches of one arm."""
+
+    async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
+        """Score candidates [N, Ff] in the context [1, Fc]."""
+        ...
+
+    def close(self) -> None:
+        """Drop what waits; let what runs finish."""
+        ...
+
+
+class StudentLane:
+    """Scores on the event loop up to a budget, above it on threads.
+
+    Args:
+        multiplications_per_candidate: what the graph executes, as the bundle counts it.
+        inline_multiplications: the budget of one batch on the event loop.
+        threads: for batches above the budget.
+    """
+
+    def __init__(self, *, multiplications_per_candidate: float, inline_multiplications: int, threads: int) -> None:
+        self.inline_candidates = inline_multiplications / max(multiplications_per_candidate, 1.0)
+        """Largest N that is scored on the event loop."""
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="student")
+
+    async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
+        """Score candidates [N, Ff] in the context [1, Fc]."""
+        if len(candidate_ids) <= self.inline_candidates:
+            return _score(scorer, context_ids, candidate_ids, submitted=None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, _score, scorer, context_ids, candidate_ids, perf_counter())
+
+    def close(self) -> None:
+        """Drop what waits; let what runs finish."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class TeacherLane:
+    """Scores on one thread, with a deadline and a bound on the requests admitted.
+
+    Args:
+        timeout_ms: milliseconds a request may wait and run.
+        max_waiting: most requests admitted at once, the running one included.
+    """
+
+    def __init__(self, *, timeout_ms: float, max_waiting: int) -> None:
+        self._timeout_ms = timeout_ms
+        self._max_waiting = max_waiting
+        self._slots = threading.BoundedSemaphore(max_waiting)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="teacher")
+
+    async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
+        """Score candidates [N, Ff] in the context [1, Fc].
+
+        Raises:
+            ProblemError: 503 when too many wait already, 504 past the deadline. What still waits then never runs.
+        """
+        if not self._slots.acquire(blocking=False):
+            detail = f"{self._max_waiting} teacher requests wait already; try again later or ask the student"
+            raise ProblemError(Problem.TEACHER_BUSY, detail, headers={"retry-after": "1"})
+        future = self._executor.submit(_score, scorer, context_ids, candidate_ids, perf_counter())
+        # Runs when the work ends or is cancelled while waiting, so a running batch past its deadline keeps its slot.
+        future.add_done_callback(lambda _done: self._slots.release())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_ms / 1000)
+        except TimeoutError:
+            detail = (
+                f"no answer for {len(candidate_ids)} candidates within {self._timeout_ms:g} ms; "
+                "send fewer candidates, raise CTR_TEACHER_TIMEOUT_MS, or ask the student"
+            )
+            raise ProblemError(Problem.TEACHER_TIMEOUT, detail) from None
+
+    def close(self) -> None:
+        """Drop what waits; let what runs finish."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _score(scorer: Scorer, context_ids: Ids, candidate_ids: Ids, submitted: float | None) -> Scored:
+    started = perf_counter()
+    logits_N = scorer.score(context_ids, candidate_ids)
+    ended = perf_counter()
+    queue_s = None if submitted is None else started - submitted
+    return Scored(logits=logits_N, queue_s=queue_s, infer_s=ended - started)

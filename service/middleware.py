@@ -1,0 +1,147 @@
+"""Pure ASGI middleware: request id, timing and last-resort errors (`Observe`), body limit (`BodyLimit`).
+
+Never the framework's base class for middleware: it costs 75 µs per request and layer, these cost under 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import Problem, ProblemError, to_response
+from service.api.requests import REQUEST_ID
+from service.metrics import NO_ARM, UNMATCHED, Metrics
+
+HEADER = b"x-request-id"
+_SCOPE_KEY = "ctr.call"
+_CLIENT_CLOSED = 499
+_MAX_LENGTH_DIGITS = 19
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """What middleware and route tell each other about one request."""
+
+    request_id: str
+    """Returned in the header X-Request-Id; a route replaces it by the one in the body."""
+    arm: str = NO_ARM
+    """The arm that answers; a route sets it."""
+
+
+def call_of(scope: Scope) -> Call:
+    """The call of a request that came through `Observe`."""
+    call: Call = scope[_SCOPE_KEY]
+    return call
+
+
+class Observe:
+    """Gives every request an id, times it into ctr_request_duration_seconds, and answers 500 for what nobody caught."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and see its answer through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        call = scope[_SCOPE_KEY] = Call(_accepted_id(scope) or secrets.token_hex(16))
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (HEADER, call.request_id.encode())]
+            await send(message)
+
+        self._metrics.inflight.inc()
+        try:
+            await self._app(scope, receive, send_observed)
+        except ClientDisconnect:
+            logger.debug("request %s: the client closed the connection", call.request_id)
+        except Exception:
+            logger.exception("request %s failed", call.request_id)
+            if status:
+                raise  # the answer has begun: only the server can still break the connection
+            await to_response(_INTERNAL)(scope, receive, send_observed)
+        finally:
+            self._metrics.inflight.dec()
+            status_class = f"{(status or _CLIENT_CLOSED) // 100}xx"
+            timer = self._metrics.request_timer(_route_of(scope), call.arm, status_class)
+            timer.observe(perf_counter() - started)
+
+
+class BodyLimit:
+    """Answers 413 before a body over the limit is read whole, whether its length was announced or not."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that cannot grow over the limit."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = _header(scope, b"content-length")
+        if announced is not None and _exceeds(announced, self._max_body_bytes):
+            error = self._too_large(f"{announced[:_MAX_LENGTH_DIGITS].decode('latin-1')} bytes announced")
+            await to_response(error)(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body_bytes:
+                raise self._too_large(f"over {self._max_body_bytes} bytes, the rest unread")
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    def _too_large(self, got: str) -> ProblemError:
+        expected = f"at most {self._max_body_bytes} bytes"
+        detail = f"the body has {got}, expected {expected}; split the request"
+        # The rest of the body stays unread, so the connection cannot serve another request.
+        return ProblemError(Problem.BODY_TOO_LARGE, detail, got=got, expected=expected, headers={"connection": "close"})
+
+
+_INTERNAL = ProblemError(
+    Problem.INTERNAL, "the service failed on this request; its log has the reason under the X-Request-Id returned"
+)
+
+
+def _exceeds(announced: bytes, limit: int) -> bool:
+    """Whether a Content-Length is over the limit; one that is no plain number is left to the server to refuse."""
+    if not announced.isdigit():
+        return False
+    return len(announced.lstrip(b"0")) > _MAX_LENGTH_DIGITS or int(announced) > limit
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _accepted_id(scope: Scope) -> str | None:
+    """The caller's request id if it is safe to return and to log."""
+    value = _header(scope, HEADER)
+    text = "" if value is None else value.decode("latin-1")
+    return text if REQUEST_ID.fullmatch(text) else None
+
+
+def _route_of(scope: Scope) -> str:
+    """The template of the matched route: a closed set, unlike paths."""
+    route: Any = scope.get("route")
+    return UNMATCHED if route is None else str(getattr(route, "path", UNMATCHED))

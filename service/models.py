@@ -1,0 +1,124 @@
+"""A loaded model: a bundle that was read, proved on its golden requests and on its raw example, and warmed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from service.api.answers import Probabilities, answer, probabilities_of
+from service.api.problems import ProblemError
+from service.api.requests import RequestReader
+from service.bundle import Bundle, BundleError, read_bundle
+from service.scoring import TOLERANCE, Logits, Scorer, ScorerFactory, prove
+
+
+class LoadError(BundleError):
+    """A bundle was refused.
+
+    Attributes:
+        reason: the step that refused it: read, graph, golden or example.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedModel:
+    """One model, ready to answer."""
+
+    bundle: Bundle
+    scorer: Scorer
+    reader: RequestReader
+    logit_gap: float
+    """Largest gap to the trained model's logits over the golden requests."""
+
+    @property
+    def name(self) -> str:
+        """`name@version`."""
+        return self.bundle.manifest.model
+
+    def probabilities(self, logits_N: Logits) -> Probabilities:
+        """Calibrated probabilities [N] of logits [N]; raises ProblemError when one is not finite."""
+        return probabilities_of(logits_N, self.bundle.manifest.calibration)
+
+
+def load_model(path: Path, *, scorer_factory: ScorerFactory, max_candidates: int) -> LoadedModel:
+    """Read, check and warm up the bundle at `path`.
+
+    Raises:
+        LoadError: whatever is wrong with it, on one line, and the step that found it.
+    """
+    reason = "read"
+    try:
+        bundle = read_bundle(path)
+        reason = "graph"
+        scorer = scorer_factory(bundle.model_onnx)
+        reason = "golden"
+        logit_gap = prove(scorer, bundle.golden)
+        reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates)
+        model = LoadedModel(bundle=bundle, scorer=scorer, reader=reader, logit_gap=logit_gap)
+        reason = "example"
+        _prove_example(model)
+    except BundleError as error:
+        message = str(error)
+    except Exception as error:  # noqa: BLE001 - a bundle is input: whatever it breaks, the process lives and says so
+        message = f"{path}: {type(error).__name__}: {error}; export again"
+    else:
+        _warm_up(model)
+        return model
+    raise LoadError(reason, " ".join(message.split()))
+
+
+def example_requests(example: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The example as a request of each form it has: columns, rows, and items where the bundle has a catalogue."""
+    context, columns = example["context"], example["candidates"]
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    forms = {
+        "columns": {"context": context, "candidates": columns},
+        "rows": {"context": context, "candidates": rows},
+    }
+    if example.get("items"):
+        forms["items"] = {"context": context, "items": example["items"]}
+    return {name: {"unit": "user-42", **form} for name, form in forms.items()}
+
+
+def _prove_example(model: LoadedModel) -> None:
+    """Answer every form of the raw example, body to body; raise BundleError if one is refused or off."""
+    expected_N = np.array(model.bundle.example["probabilities"], np.float64)
+    for form, request in example_requests(model.bundle.example).items():
+        try:
+            got_N = _answered(model, orjson.dumps(request))
+        except ProblemError as problem:
+            raise BundleError(f"example.json: as {form}: {problem}; export again") from problem
+        gap = np.abs(got_N - expected_N).max() if got_N.shape == expected_N.shape else np.inf
+        if not gap <= TOLERANCE:
+            raise BundleError(
+                f"example.json: as {form}: got probabilities {got_N.tolist()!s:.200}, expected "
+                f"{expected_N.tolist()!s:.200} within {TOLERANCE:g}; export again"
+            )
+
+
+def _answered(model: LoadedModel, body: bytes) -> Probabilities:
+    """Probabilities [N] as the answer to `body` states them."""
+    request = model.reader.read(body)
+    probabilities_N = model.probabilities(model.scorer.score(request.context_ids, request.candidate_ids))
+    content = answer(
+        request_id="example", arm="example", model=model.name, probabilities_N=probabilities_N, fallback=False
+    )
+    return np.array(orjson.loads(content)["probabilities"])
+
+
+def _warm_up(model: LoadedModel) -> None:
+    """Score the smallest and the largest golden request: later ones find memory and caches ready."""
+    requests = sorted(model.bundle.golden, key=lambda request: len(request.candidate_ids))
+    for request in (requests[0], requests[-1]):
+        context_ids, candidate_ids = request.context_ids.astype(np.int32), request.candidate_ids.astype(np.int32)
+        model.scorer.score(context_ids, candidate_ids)
+        model.scorer.score(context_ids, candidate_ids[:1])

@@ -1,0 +1,82 @@
+"""Settings of the service: read once from the environment (`CTR_*`), frozen, complete and loud."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CTR_"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value it cannot take; the message is one line."""
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two deployments of the same code.
+
+    Each field is read from the environment variable `CTR_` + its name in upper case.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """TCP port to listen on; 0 lets the system choose a free one."""
+    student_bundle: Path = Path("bundles/student")
+    """Directory of the student's bundle; without a good one the service lives but is not ready."""
+    teacher_bundle: Path | None = Path("bundles/teacher")
+    """Directory of the teacher's bundle; if it does not exist there is no teacher, and that is no fault."""
+    max_candidates: int = Field(default=5000, ge=1)
+    """Most candidates one request may send."""
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    """Most bytes a request body may have, whether announced or streamed."""
+    inline_multiplications: int = Field(default=20_000_000, ge=0)
+    """Largest student batch scored on the event loop itself, in multiplications the graph executes (flops per
+    candidate times candidates): about 1-4 ms on one core. A larger batch pays 30-50 µs for a thread hop instead."""
+    student_threads: int = Field(default=1, ge=1)
+    """Threads for student batches over `inline_multiplications`."""
+    teacher_timeout_ms: float = Field(default=1000.0, gt=0, allow_inf_nan=False)
+    """Milliseconds a teacher request may wait and run before it is answered with 504."""
+    teacher_max_waiting: int = Field(default=8, ge=1)
+    """Most teacher requests admitted at once, the running one included; a further one is answered with 503."""
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
+    """Least severe level that is logged, to standard error."""
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Settings from the environment; an override that is not None wins over its variable.
+
+    Raises:
+        SettingsError: naming the variable, what was got and what was expected, on one line.
+    """
+    _refuse_unknown(os.environ)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_one_line(detail, given) for detail in error.errors())) from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
+            raise SettingsError(f"{variable}: no such setting, did you mean {nearest}? Known: {', '.join(known)}")
+
+
+def _one_line(detail: Any, given: Mapping[str, Any]) -> str:
+    name = ".".join(map(str, detail["loc"]))
+    where = f"--{name.replace('_', '-')}" if name in given else PREFIX + name.upper()
+    expected = detail["msg"].removeprefix("Input should be ").split("\n")[0]
+    return f"{where}: got {detail['input']!r:.80}, expected {expected}; correct it or leave it out for the default"

@@ -1,0 +1,167 @@
+"""State of one running app: its arms, why an arm is missing, and the instruments kept beside each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Counter
+
+from service.api.answers import Probabilities
+from service.api.problems import Problem, ProblemError
+from service.api.requests import EncodedRequest
+from service.bundle import UNKNOWN_ID
+from service.lanes import Lane, StudentLane, TeacherLane
+from service.metrics import Metrics, ProbabilityHistogram, StageTimers
+from service.models import LoadedModel, LoadError, load_model
+from service.scoring import ScorerFactory
+from service.settings import Settings
+
+STUDENT = "student"
+TEACHER = "teacher"
+ARMS = (STUDENT, TEACHER)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """One arm that answers: its model, the lane it is scored in, and its instruments."""
+
+    name: str
+    model: LoadedModel
+    lane: Lane
+    stages: StageTimers
+    candidates: Counter
+    flops: Counter
+    not_finite: Counter
+    unknown: tuple[Counter, ...]
+    """One counter per field, context first."""
+    probabilities: ProbabilityHistogram
+
+    def count(self, request: EncodedRequest, probabilities_N: Probabilities) -> None:
+        """Count an answered request: candidates, multiplications, probabilities and unknown values."""
+        rows = len(request.candidate_ids)
+        self.candidates.inc(rows)
+        self.flops.inc(rows * self.model.bundle.manifest.flops.executed)
+        self.probabilities.observe(self.model.name, probabilities_N)
+        unknown_F = [
+            *(request.context_ids == UNKNOWN_ID).sum(axis=0).tolist(),
+            *(request.candidate_ids == UNKNOWN_ID).sum(axis=0).tolist(),
+        ]
+        for counter, values in zip(self.unknown, unknown_F, strict=True):
+            if values:
+                counter.inc(values)
+
+
+@dataclass(kw_only=True, slots=True)
+class State:
+    """What the routes of one app share."""
+
+    settings: Settings
+    metrics: Metrics
+    scorer_factories: Mapping[str, ScorerFactory]
+    """Arm → what turns its model.onnx into a scorer."""
+    arms: dict[str, Arm] = field(default_factory=dict)
+    """The arms that answer."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why an arm that should answer does not."""
+
+    def load(self) -> None:
+        """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""
+        self.reasons[STUDENT] = "its bundle is still being read"
+        self._load_arm(STUDENT, self.settings.student_bundle)
+        teacher = self.settings.teacher_bundle
+        if teacher is not None and teacher.exists():
+            self._load_arm(TEACHER, teacher)
+
+    def close(self) -> None:
+        """Stop every lane."""
+        for arm in self.arms.values():
+            arm.lane.close()
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name; raises ProblemError (503) saying why there is none and what to do."""
+        arm = self.arms.get(name)
+        if arm is not None:
+            return arm
+        if name == STUDENT:
+            raise self.not_ready()
+        reason = self.reasons.get(name, f"there is no bundle at {self.settings.teacher_bundle}")
+        detail = f"{reason}; give one with CTR_TEACHER_BUNDLE and start again, or ask the student"
+        raise ProblemError(Problem.NO_TEACHER, detail)
+
+    def not_ready(self) -> ProblemError:
+        """The error while no student answers."""
+        reason = self.reasons.get(STUDENT, "the service is stopping")
+        detail = f"no student answers: {reason}; give a good bundle with CTR_STUDENT_BUNDLE and start again"
+        return ProblemError(Problem.NOT_READY, detail)
+
+    def _load_arm(self, name: str, path: Path) -> None:
+        loads = self.metrics.model_loads
+        try:
+            model = load_model(
+                path, scorer_factory=self.scorer_factories[name], max_candidates=self.settings.max_candidates
+            )
+        except LoadError as error:
+            logger.error("%s refused: %s", name, error)  # noqa: TRY400 - the message is the reason; a trace adds none
+            loads.labels(result="refused", reason=error.reason).inc()
+            self.reasons[name] = str(error)
+            return
+        loads.labels(result="ok", reason="none").inc()
+        self.reasons.pop(name, None)
+        self.arms[name] = self._arm_of(name, model)
+
+    def _arm_of(self, name: str, model: LoadedModel) -> Arm:
+        """The arm with every instrument it will ever touch."""
+        metrics, manifest = self.metrics, model.bundle.manifest
+        metrics.model_info.labels(model=model.name, version=manifest.version, sha=manifest.files["model.onnx"]).set(1)
+        for kind, flops in (("executed", manifest.flops.executed), ("effective", manifest.flops.effective)):
+            metrics.flops_per_candidate.labels(model=model.name, kind=kind).set(flops)
+        metrics.probabilities.add_model(model.name)
+        return Arm(
+            name=name,
+            model=model,
+            lane=self._lane(name, manifest.flops.executed),
+            stages=metrics.stage_timers(name),
+            candidates=metrics.candidates.labels(model=model.name),
+            flops=metrics.flops.labels(model=model.name),
+            not_finite=metrics.not_finite.labels(model=model.name),
+            unknown=metrics.unknown_counters([described.name for described in model.bundle.schema.fields]),
+            probabilities=metrics.probabilities,
+        )
+
+    def _lane(self, name: str, multiplications_per_candidate: float) -> Lane:
+        settings = self.settings
+        if name == TEACHER:
+            return TeacherLane(timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
+        return StudentLane(
+            multiplications_per_candidate=multiplications_per_candidate,
+            inline_multiplications=settings.inline_multiplications,
+            threads=settings.student_threads,
+        )
+
+
+def described(arm: Arm) -> dict[str, Any]:
+    """What /models says about one arm."""
+    bundle, manifest = arm.model.bundle, arm.model.bundle.manifest
+    fields = [
+        {"name": known.name, "role": known.role.value, "kind": known.kind, "vocabulary": size}
+        for known, size in zip(bundle.schema.fields, bundle.encoder.sizes, strict=True)
+    ]
+    stated = manifest.to_json()
+    return {
+        **{key: stated[key] for key in ("name", "version", "architecture", "parameters", "flops", "metrics")},
+        "model": manifest.model,
+        "sha256": manifest.files["model.onnx"],
+        "fields": fields,
+        "catalogue_items": None if bundle.catalogue is None else len(bundle.catalogue),
+        "graph": stated["graph"],
+        "calibration": stated["calibration"],
+        "scorer": arm.model.scorer.name,
+        "logit_gap": arm.model.logit_gap,
+        "lineage": stated["lineage"],
+    }

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.api.problems import MEDIA_TYPE, Problem, ProblemError, shown, to_response
+
+
+def test_a_problem_has_the_members_of_the_standard_and_those_that_apply() -> None:
+    error = ProblemError(Problem.BAD_VALUE, "no", field="price", position=0, got="'x'", expected="a number")
+    response = to_response(error)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == MEDIA_TYPE
+    assert json.loads(response.body) == {
+        "type": "urn:problem-type:ctr:bad-value",
+        "title": Problem.BAD_VALUE.title,
+        "status": 422,
+        "detail": "no",
+        "field": "price",
+        "position": 0,
+        "got": "'x'",
+        "expected": "a number",
+    }
+
+
+def test_members_that_do_not_apply_are_absent() -> None:
+    body = json.loads(to_response(ProblemError(Problem.NOT_FOUND, "no")).body)
+    assert set(body) == {"type", "title", "status", "detail"}
+
+
+def test_headers_are_sent() -> None:
+    response = to_response(ProblemError(Problem.TEACHER_BUSY, "later", headers={"retry-after": "1"}))
+    assert response.headers["retry-after"] == "1"
+
+
+def test_unpaired_surrogates_do_not_break_the_answer() -> None:
+    body = json.loads(to_response(ProblemError(Problem.BAD_VALUE, "got \ud800", got="\udfff")).body)
+    assert body["detail"] == "got ?"
+    assert body["got"] == "?"
+
+
+@pytest.mark.parametrize("value", [[1] * 10_000, {"a": 1}, "x" * 10_000, 10**300, None])
+def test_what_is_shown_of_a_value_is_short(value: object) -> None:
+    assert 0 < len(shown(value)) <= 161
+
+
+def test_every_problem_has_a_slug_of_its_own() -> None:
+    slugs = [problem.slug for problem in Problem]
+    assert len(set(slugs)) == len(slugs)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings, SettingsError, read_settings
+
+
+def test_defaults_serve_on_loopback() -> None:
+    settings = read_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.student_bundle == Path("bundles/student")
+    assert settings.max_candidates == 5000
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTR_PORT", "9000")
+    monkeypatch.setenv("CTR_STUDENT_BUNDLE", "elsewhere")
+    settings = read_settings()
+    assert settings.port == 9000
+    assert settings.student_bundle == Path("elsewhere")
+
+
+def test_an_override_wins_over_the_environment_unless_it_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTR_PORT", "9000")
+    assert read_settings(port=9001).port == 9001
+    assert read_settings(port=None).port == 9000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CTR_PORT", "abc"),
+        ("CTR_PORT", "70000"),
+        ("CTR_MAX_CANDIDATES", "0"),
+        ("CTR_TEACHER_TIMEOUT_MS", "nan"),
+        ("CTR_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_variable_got_and_expected(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{variable}: got {value!r}, expected ")
+    assert "\n" not in message
+
+
+def test_a_wrong_override_is_named_as_an_option() -> None:
+    with pytest.raises(SettingsError, match="^--port: got 70000, expected "):
+        read_settings(port=70000)
+
+
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTR_MAX_CANDIDATE", "10")
+    with pytest.raises(SettingsError, match="CTR_MAX_CANDIDATE: no such setting, did you mean CTR_MAX_CANDIDATES"):
+        read_settings()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Settings(prot=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_field_says_what_it_is(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description is not None
+    assert description.rstrip().endswith(".")

@@ -1,0 +1,161 @@
+"""`python -m training`: prepare, teach, distill, finetune, evaluate, or all of them as `run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+
+from service.bundle import BundleError
+from training.checkpoint import CheckpointError
+from training.config import Config, ConfigError, load
+from training.data import movielens
+from training.data.click_log import DataError
+from training.distill import distill
+from training.evaluate import Report, evaluate_test
+from training.finetune import finetune
+from training.loop import DivergedError
+from training.models.registry import model_class, names
+from training.progress import console, download_bar
+from training.run import PHASES, Run
+from training.teach import teach
+
+CONFIGS = Path(__file__).parent / "configs"
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="TOML of the run. Default: by the data at hand.")]
+DataPath = Annotated[Path | None, typer.Option("--data", envvar="CTR_DATA", help="Raw data: file or folder.")]
+RunsPath = Annotated[Path, typer.Option("--runs", envvar="CTR_RUNS", help="Where run directories are kept.")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.command()
+def run(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """All phases, each continued where it was left: prepare, teach, distill, fine-tune, evaluate."""
+    with _one_line_errors():
+        opened = _open(config, data, runs)
+        opened.prepare(data)
+        finetune(opened, distill(opened, teach(opened)))
+        _print_report(opened, evaluate_test(opened))
+
+
+@app.command()
+def prepare(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """Encode the raw click log once."""
+    with _one_line_errors():
+        prepared = _open(config, data, runs).prepare(data)
+        console.print_json(data=prepared.meta)
+
+
+@app.command(name="teach")
+def teach_command(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """Train the teacher on clicks."""
+    with _one_line_errors():
+        teach(_open(config, data, runs))
+
+
+@app.command(name="distill")
+def distill_command(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """Train the student on the teacher's logits."""
+    with _one_line_errors():
+        opened = _open(config, data, runs)
+        distill(opened, opened.load("teach"))
+
+
+@app.command(name="finetune")
+def finetune_command(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """Train the distilled student on clicks, all weights free."""
+    with _one_line_errors():
+        opened = _open(config, data, runs)
+        finetune(opened, opened.load("distill"))
+
+
+@app.command()
+def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
+    """Read the test split, once, for the run's finished models."""
+    with _one_line_errors():
+        opened = _open(config, data, runs)
+        _print_report(opened, evaluate_test(opened))
+
+
+@app.command()
+def models() -> None:
+    """Every registered model, with what it is."""
+    table = Table("model", "what it is", "options")
+    for name in names():
+        cls = model_class(name)
+        table.add_row(name, (cls.__doc__ or "").split("\n")[0], ", ".join(cls.Options.model_fields))
+    console.print(table)
+
+
+@app.command()
+def download(target: Path = Path("data/ml-1m.zip"), url: str = movielens.URL) -> None:
+    """Fetch MovieLens-1M from GroupLens (research use; not to be redistributed) and check what it holds."""
+    with _one_line_errors(), download_bar("MovieLens-1M") as bars:
+        task = bars.add_task("download", total=None)
+        movielens.download(target, url=url, report=lambda done, total: bars.update(task, completed=done, total=total))
+        console.print(f"{target}: whole. Use it with --data {target} or CTR_DATA={target}")
+
+
+def _open(config: Path | None, data: Path | None, runs: Path) -> Run:
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    return Run.open(runs, load(config) if config else _default_config(data))
+
+
+def _default_config(data: Path | None) -> Config:
+    """MovieLens-1M if it can be found, else generated data; says which and why."""
+    found = _find_movielens(data)
+    if found is None:
+        console.print("MovieLens-1M not found (--data, CTR_DATA): the click log is generated (synthetic.toml)")
+        return load(CONFIGS / "synthetic.toml")
+    console.print(f"data: {found} (movielens.toml)", highlight=False)
+    return load(CONFIGS / "movielens.toml")
+
+
+def _find_movielens(data: Path | None) -> Path | None:
+    """Where MovieLens-1M is; on a terminal, offers to fetch it if it is nowhere."""
+    found = movielens.find(data)
+    question = f"MovieLens-1M not found. Fetch it from {movielens.URL} (6 MB, research use)?"
+    if found is None and sys.stdin.isatty() and typer.confirm(question, default=False):
+        download(movielens.DOWNLOADED)
+        return movielens.DOWNLOADED
+    return found
+
+
+def _print_report(opened: Run, report: Report) -> None:
+    """Test metrics as a table, one line per model."""
+    table = Table(title=f"{opened.config.run.name}: {report['rows']:,} test rows, read once", title_justify="left")
+    for column in ("model", "validation AUC", "test AUC", "test log loss", "calibration", "|logit gap|", "FLOPs"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for phase, scores in report["scores"].items():
+        trained = opened.load(phase) if phase in PHASES else None
+        table.add_row(
+            f"{phase} ({trained.model.name})" if trained else phase,
+            f"{trained.meta['validation_auc']:.5f}" if trained else "",
+            f"{scores['auc']:.5f}",
+            f"{scores['log_loss']:.5f}",
+            f"{scores['calibration']:.4f}" if "calibration" in scores else "",
+            f"{scores['logit_gap']:.4f}" if "logit_gap" in scores else "",
+            f"{trained.model.flops():,}" if trained else "",
+        )
+    console.print(table)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Errors meant for people end the command with their message and status 2, without a traceback."""
+    try:
+        yield
+    except (ConfigError, DataError, CheckpointError, DivergedError, BundleError) as error:
+        console.print(f"error: {error}", style="red", highlight=False)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    app()

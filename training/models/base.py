@@ -1,0 +1,65 @@
+"""CTRModel: ids in, one logit per row out. The sigmoid is applied once, where an answer is built."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Option
+from torch import Tensor, nn
+
+from training.layers.embedding import FieldEmbedding
+
+
+class ModelOptions(BaseModel):
+    """Options every model has; each model's own class adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    embedding_size: int = Option(ge=1)
+    """D, the length of one embedding."""
+
+
+class CTRModel(nn.Module, ABC):
+    """A model is an embedding table and what it does with the embeddings of a row.
+
+    Args:
+        sizes: number of ids of each field, in schema order.
+        options: an instance of the class's `Options`.
+    """
+
+    Options: ClassVar[type[ModelOptions]] = ModelOptions
+    name: ClassVar[str]
+    """The registered name."""
+
+    def __init__(self, sizes: Sequence[int], options: ModelOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.embedding = FieldEmbedding(sizes, options.embedding_size)
+
+    @property
+    def fields(self) -> int:
+        """F."""
+        return len(self.embedding.sizes)
+
+    def forward(self, ids_BF: Tensor) -> Tensor:
+        """Logits [B] of rows of ids."""
+        return self.interact(self.embedding(ids_BF))
+
+    @abstractmethod
+    def interact(self, embedded_BFD: Tensor) -> Tensor:
+        """Logits [B] of embedded rows."""
+
+    @abstractmethod
+    def flops(self) -> int:
+        """Effective FLOPs per row: the multiplications the equations need, the convention of KD-DAGFM's Table 3."""
+
+    @abstractmethod
+    def interaction_parameters(self) -> int:
+        """Parameters apart from the embeddings, as Table 3 counts them: edges the DAG lacks are not counted."""
+
+    def parameter_count(self) -> int:
+        """Parameters in all, embeddings included."""
+        return self.embedding.weight_VD.numel() + self.interaction_parameters()

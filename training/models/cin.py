@@ -1,0 +1,55 @@
+"""CIN: the compressed interaction network alone, pooled maps into one linear unit.
+
+Paper: xDeepFM (Lian et al., KDD 2018), its explicit part; the inner student's teacher in KD-DAGFM.
+Cost per row with m fields, d dimensions, maps H_1 … H_l: d·Σ H_{k-1}·m·H_k multiplications (H_0 = m), and
+Σ H_{k-1}·m·H_k parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field as Option
+from torch import Tensor, nn
+
+from training.layers.cin import CompressedInteraction
+from training.models.base import CTRModel, ModelOptions
+from training.models.registry import register
+
+
+class CINOptions(ModelOptions):
+    """Options of CIN."""
+
+    maps: tuple[int, ...] = Option(min_length=1)
+    """Feature maps of each layer; interactions reach order len(maps) + 1."""
+
+
+@register("cin")
+class CIN(CTRModel):
+    """logit = readout · pooled maps + b."""
+
+    Options = CINOptions
+
+    def __init__(self, sizes: Sequence[int], options: CINOptions) -> None:
+        super().__init__(sizes, options)
+        self.maps = options.maps
+        self.interaction = CompressedInteraction(len(sizes), options.maps)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def interact(self, embedded_BFD: Tensor) -> Tensor:
+        """Logits [B]."""
+        pooled_B: Tensor = self.interaction(embedded_BFD)
+        return pooled_B + self.bias
+
+    def flops(self) -> int:
+        """d·Σ H_{k-1}·m·H_k: the layers as published, before the last one is folded."""
+        return self.options.embedding_size * self._weights()
+
+    def interaction_parameters(self) -> int:
+        """Σ H_{k-1}·m·H_k and the readout."""
+        return self._weights() + sum(self.maps) + 1
+
+    def _weights(self) -> int:
+        before = (self.fields, *self.maps[:-1])
+        return sum(low * self.fields * high for low, high in zip(before, self.maps, strict=True))

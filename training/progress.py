@@ -1,0 +1,105 @@
+"""Progress of long work: a bar with rows per second and time left on a terminal, one line per epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+console = Console(stderr=True, soft_wrap=True)
+
+_REFRESH_SECONDS = 0.1
+
+
+class _RowsPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} rows/s", style="cyan")
+
+
+class Progress:
+    """Bars and lines for one training phase."""
+
+    def __init__(self, phase: str, bars: Bars | None = None) -> None:
+        self._phase = phase
+        self._bars = bars
+        self._task = None if bars is None else bars.add_task(phase, total=None)
+        self._pending = 0
+        self._shown_at = 0.0
+        self._started_at = 0.0
+        self._rows = 0
+
+    def epoch_starts(self, epoch: int, *, rows: int) -> None:
+        """A new epoch of this many rows begins."""
+        self._started_at, self._rows, self._pending = time.monotonic(), rows, 0
+        if self._bars is not None and self._task is not None:
+            self._bars.reset(self._task, total=rows, description=f"{self._phase} epoch {epoch}")
+
+    def advance(self, rows: int) -> None:
+        """Some rows more are done; the screen is touched ten times a second at most."""
+        self._pending += rows
+        now = time.monotonic()
+        if self._bars is not None and self._task is not None and now - self._shown_at > _REFRESH_SECONDS:
+            self._bars.advance(self._task, self._pending)
+            self._pending, self._shown_at = 0, now
+
+    def epoch_done(self, metrics: Mapping[str, float], *, best_epoch: int) -> None:
+        """Print one line for the epoch."""
+        seconds = time.monotonic() - self._started_at
+        mark = " best" if metrics["epoch"] == best_epoch else f" (best: epoch {best_epoch})"
+        console.print(
+            f"{self._phase:>9} epoch {metrics['epoch']:>2.0f}  {seconds:5.1f} s {self._rows / seconds:>9,.0f} rows/s"
+            f"  loss {metrics['train_loss']:<9.5g} validation AUC {metrics['validation_auc']:.5f}"
+            f"  log loss {metrics['validation_log_loss']:.5f}{mark}",
+            highlight=False,
+        )
+
+
+@contextmanager
+def phase_progress(phase: str) -> Iterator[Progress]:
+    """Progress of a phase; bars only where somebody can see them move."""
+    if not sys.stderr.isatty():
+        yield Progress(phase)
+        return
+    columns = (
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        _RowsPerSecond(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        yield Progress(phase, bars)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say what is being done, and afterwards how long it took."""
+    started = time.monotonic()
+    with console.status(what):
+        yield
+    console.print(f"{what}: {time.monotonic() - started:.1f} s", highlight=False)
+
+
+@contextmanager
+def download_bar(what: str) -> Iterator[Bars]:
+    """A bar with bytes, rate and time left."""
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console) as bars:
+        yield bars

@@ -1,0 +1,114 @@
+"""A run directory: one resolved configuration and everything made from it.
+
+config.toml          the resolved configuration
+data/                what prepare wrote
+teach/ distill/ finetune/     last.safetensors (to resume), model.safetensors, metrics.jsonl, curves.png
+test.json            the test split, read once for these checkpoints
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.bundle import replace_file
+from training.checkpoint import Trained, load_model, save_model
+from training.config import Config, ConfigError, FitOptions, from_dict
+from training.data.batches import TensorRows
+from training.data.datasets import DATA_SETS
+from training.data.prepare import Prepared, open_prepared, prepare
+from training.loop import BatchLoss, evaluate, fit
+from training.models.base import CTRModel
+from training.plots import plot_curves
+from training.progress import console, phase_progress, working
+
+PHASES = ("teach", "distill", "finetune")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run on disk."""
+
+    directory: Path
+    config: Config
+
+    @classmethod
+    def open(cls, root: Path, config: Config) -> Run:
+        """The run of this configuration under `root`, made or continued; another run is never written over."""
+        directory = root / config.run.name
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / "config.toml"
+        if path.exists() and tomllib.loads(path.read_text(encoding="utf-8")) != config.to_dict():
+            raise ConfigError(
+                f"{path}: this directory belongs to a run with another configuration; give the new one its own "
+                "[run] name, or remove the directory"
+            )
+        if not path.exists():
+            replace_file(path, config.to_toml().encode())
+        return cls(directory, config)
+
+    @classmethod
+    def existing(cls, directory: Path) -> Run:
+        """A run made before; raises ConfigError if there is none."""
+        path = directory / "config.toml"
+        if not path.exists():
+            raise ConfigError(f"{path}: not found; expected a run directory made by `python -m training run`")
+        return cls(directory, from_dict(tomllib.loads(path.read_text(encoding="utf-8")), str(path)))
+
+    def prepare(self, source: Path | None) -> Prepared:
+        """Encode the run's data set once; later calls open what is there."""
+        folder = self.directory / "data"
+        if (folder / "prepared.json").exists():
+            return open_prepared(folder)
+        data_set = DATA_SETS[self.config.data.name]
+        with working(f"prepare {self.config.data.name}: read"):
+            log = data_set.read(self.config.data.options, source)
+        with working(f"prepare {self.config.data.name}: encode {len(log.clicks_N):,} rows"):
+            return prepare(log, folder)
+
+    def checkpoint(self, phase: str) -> Path:
+        """Where a phase's finished model stands."""
+        return self.directory / phase / "model.safetensors"
+
+    def load(self, phase: str) -> Trained:
+        """A phase's finished model; raises CheckpointError."""
+        return load_model(self.checkpoint(phase), open_prepared(self.directory / "data"))
+
+
+def train_phase(
+    run: Run,
+    phase: str,
+    options: FitOptions,
+    start: Callable[[Prepared, TensorRows], tuple[CTRModel, BatchLoss]],
+    lineage: dict[str, Any],
+) -> Trained:
+    """Run one phase to its end, or load it if it ended before.
+
+    Args:
+        run: the run; its data are prepared.
+        phase: names the folder.
+        options: how to fit.
+        start: (data, training rows) → model to train and its loss.
+        lineage: what the phase started from, kept in the checkpoint.
+    """
+    if run.checkpoint(phase).exists():
+        console.print(f"{phase:>9} done before: {run.checkpoint(phase)}", highlight=False)
+        return run.load(phase)
+    prepared = open_prepared(run.directory / "data")
+    train, validation = TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))
+    model, loss = start(prepared, train)
+    folder = run.directory / phase
+    folder.mkdir(exist_ok=True)
+    with phase_progress(phase) as progress:
+        seed = run.config.run.seed
+        history = fit(model, train, validation, loss, options, directory=folder, seed=seed, progress=progress)
+    if model.embedding.weight_VD.requires_grad:
+        model.embedding.fill_untrained(model.embedding.count_uses(train.ids_NF))
+    scores = {f"validation_{name}": value for name, value in evaluate(model, validation).items()}
+    meta = {"phase": phase, "config": run.config.to_dict(), "best_epoch": history.best_epoch, **lineage, **scores}
+    save_model(run.checkpoint(phase), model, prepared, meta)
+    plot_curves(history.epochs, folder / "curves.png", title=f"{run.config.run.name}: {phase}")
+    return run.load(phase)
