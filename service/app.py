@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from service.api import openapi
 from service.api.problems import ProblemError, on_http_exception, on_problem
-from service.api.routes import PREDICT_PATHS, build_router
+from service.api.routes import PREDICT_PATHS, build_router, hot_routes
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.models import example_requests
@@ -66,7 +66,9 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(build_router(state))
+    router = build_router(state)
+    app.router.routes.extend(hot_routes(router))
+    app.include_router(router)
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)

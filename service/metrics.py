@@ -81,20 +81,30 @@ class Metrics:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self.registry = registry
-        self.request_duration = Histogram(
+        self.request_duration = _durations(
+            registry,
             "ctr_request_duration_seconds",
             "From the first byte of a request's head to the end of its answer.",
             ["route", "arm", "status_class"],
-            buckets=SECONDS,
-            registry=registry,
         )
-        self.stage_duration = Histogram(
+        self.stage_duration = _durations(
+            registry,
             "ctr_stage_duration_seconds",
             "One stage of an answered prediction: decode, encode, queue, infer, respond.",
             ["stage", "arm"],
-            buckets=SECONDS,
-            registry=registry,
         )
+        self.inflight = Gauge("ctr_inflight", "Requests received and not yet answered.", registry=registry)
+        self.unknown_values = Counter(
+            "ctr_oov_total", "Values outside their field's vocabulary, scored as id 1.", ["field"], registry=registry
+        )
+        self.probabilities = ProbabilityHistogram()
+        registry.register(self.probabilities)
+        ProcessCollector(registry=registry)
+        self._add_models(registry)
+        self._request_timers: dict[tuple[str, str, str], Histogram] = {}
+
+    def _add_models(self, registry: CollectorRegistry) -> None:
+        """The instruments that tell models apart."""
         self.candidates = Counter("ctr_candidates_total", "Candidates scored.", ["model"], registry=registry)
         self.flops = Counter(
             "ctr_model_flops_total",
@@ -114,17 +124,9 @@ class Metrics:
         self.model_loads = Counter(
             "ctr_model_loads_total", "Bundles tried, by result and reason.", ["result", "reason"], registry=registry
         )
-        self.inflight = Gauge("ctr_inflight", "Requests received and not yet answered.", registry=registry)
-        self.unknown_values = Counter(
-            "ctr_oov_total", "Values outside their field's vocabulary, scored as id 1.", ["field"], registry=registry
-        )
         self.not_finite = Counter(
             "ctr_not_finite_total", "Answers refused because a logit was not finite.", ["model"], registry=registry
         )
-        self.probabilities = ProbabilityHistogram()
-        registry.register(self.probabilities)
-        ProcessCollector(registry=registry)
-        self._request_timers: dict[tuple[str, str, str], Histogram] = {}
 
     def stage_timers(self, arm: str) -> StageTimers:
         """The stage histograms of one arm."""
@@ -148,3 +150,7 @@ class Metrics:
                 route=route, arm=arm, status_class=status_class
             )
         return timer
+
+
+def _durations(registry: CollectorRegistry, name: str, meaning: str, labels: list[str]) -> Histogram:
+    return Histogram(name, meaning, labels, buckets=SECONDS, registry=registry)

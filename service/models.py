@@ -119,6 +119,5 @@ def _warm_up(model: LoadedModel) -> None:
     """Score the smallest and the largest golden request: later ones find memory and caches ready."""
     requests = sorted(model.bundle.golden, key=lambda request: len(request.candidate_ids))
     for request in (requests[0], requests[-1]):
-        context_ids, candidate_ids = request.context_ids.astype(np.int32), request.candidate_ids.astype(np.int32)
-        model.scorer.score(context_ids, candidate_ids)
-        model.scorer.score(context_ids, candidate_ids[:1])
+        model.scorer.score(request.context_ids, request.candidate_ids)
+        model.scorer.score(request.context_ids, request.candidate_ids[:1])

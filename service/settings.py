@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CTR_"
+ELSEWHERE = frozenset({"CTR_DATA", "CTR_RUNS", "CTR_BUNDLES"})
+"""Variables of training and export: a shell that has them may start the service too."""
 
 
 class SettingsError(ValueError):
@@ -70,7 +72,7 @@ def read_settings(**overrides: Any) -> Settings:
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for variable in sorted(environment):
-        if variable.startswith(PREFIX) and variable not in known:
+        if variable.startswith(PREFIX) and variable not in known and variable not in ELSEWHERE:
             nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
             raise SettingsError(f"{variable}: no such setting, did you mean {nearest}? Known: {', '.join(known)}")
 

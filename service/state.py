@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prometheus_client import Counter
 
 from service.api.answers import Probabilities
 from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
-from service.bundle import UNKNOWN_ID
+from service.bundle import UNKNOWN_ID, Ids
 from service.lanes import Lane, StudentLane, TeacherLane
 from service.metrics import Metrics, ProbabilityHistogram, StageTimers
 from service.models import LoadedModel, LoadError, load_model
@@ -48,13 +49,18 @@ class Arm:
         self.candidates.inc(rows)
         self.flops.inc(rows * self.model.bundle.manifest.flops.executed)
         self.probabilities.observe(self.model.name, probabilities_N)
-        unknown_F = [
-            *(request.context_ids == UNKNOWN_ID).sum(axis=0).tolist(),
-            *(request.candidate_ids == UNKNOWN_ID).sum(axis=0).tolist(),
-        ]
-        for counter, values in zip(self.unknown, unknown_F, strict=True):
-            if values:
-                counter.inc(values)
+        context_fields = request.context_ids.shape[1]
+        _count_unknown(request.context_ids, self.unknown[:context_fields])
+        _count_unknown(request.candidate_ids, self.unknown[context_fields:])
+
+
+def _count_unknown(ids_NF: Ids, counters: tuple[Counter, ...]) -> None:
+    unknown_NF = ids_NF == UNKNOWN_ID
+    if not np.count_nonzero(unknown_NF):  # the usual case, and much the cheaper question
+        return
+    for counter, count in zip(counters, unknown_NF.sum(axis=0).tolist(), strict=True):
+        if count:
+            counter.inc(count)
 
 
 @dataclass(kw_only=True, slots=True)

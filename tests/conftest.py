@@ -1,7 +1,7 @@
-"""A small real bundle (a factorization machine with fixed random weights) and clients that ask an app for answers.
+"""A small real bundle (a factorization machine, fixed random weights) and clients that ask an app for answers.
 
-The graph is made with onnx.helper; the expected logits come from a loop over field pairs in plain numpy, so that the
-two share nothing but the weights.
+The graph is made with onnx.helper; the expected logits come from a loop over field pairs in numpy: the two share
+nothing but the weights.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,7 @@ class Client:
         return self._runner.run(coroutine)
 
     def session(self) -> httpx.AsyncClient:
-        """A client for use inside `run`, e.g. for requests at the same time."""
+        """For use inside `run`, e.g. for requests at the same time."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://test")
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -227,11 +228,8 @@ class Client:
         response: httpx.Response = self.run(send())
         return response
 
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("POST", path, **options)
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
 
     def post_body(self, path: str, body: bytes) -> httpx.Response:
         return self.post(path, content=body, headers={"content-type": "application/json"})
@@ -276,6 +274,20 @@ def broken(bundle: Bundle, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "broken"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def client_of() -> Iterator[Callable[[Settings], Client]]:
+    """Opens clients of new apps with these settings; they live as long as the session."""
+    opened: list[Client] = []
+
+    def open_one(settings: Settings) -> Client:
+        opened.append(Client(create_app(settings)).open())
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
 
 
 @pytest.fixture

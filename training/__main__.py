@@ -14,9 +14,10 @@ import typer
 from rich.table import Table
 
 from service.bundle import BundleError
+from training.bench import epoch_times
 from training.checkpoint import CheckpointError
 from training.config import Config, ConfigError, load
-from training.data import movielens
+from training.data import movielens, synthetic
 from training.data.click_log import DataError
 from training.distill import distill
 from training.evaluate import Report, evaluate_test
@@ -101,6 +102,34 @@ def download(target: Path = Path("data/ml-1m.zip"), url: str = movielens.URL) ->
         task = bars.add_task("download", total=None)
         movielens.download(target, url=url, report=lambda done, total: bars.update(task, completed=done, total=total))
         console.print(f"{target}: whole. Use it with --data {target} or CTR_DATA={target}")
+
+
+@app.command()
+def generate(out: Path = Path("data/clicks.csv"), config: ConfigPath = CONFIGS / "synthetic.toml") -> None:
+    """Write a click log drawn from a known click model as CSV, each row with its true probability.
+
+    Train on it with --config of the same [data] section and --data OUT.
+    """
+    with _one_line_errors():
+        options = load(config or CONFIGS / "synthetic.toml").data.options
+        if not isinstance(options, synthetic.SyntheticConfig):
+            raise ConfigError(f"{config}: [data] set is not 'synthetic'; expected a configuration of generated data")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        log = synthetic.generate(options)
+        synthetic.write_csv(log, out)
+        console.print(f"{out}: {len(log.clicks_N):,} rows, {log.clicks_N.mean():.1%} clicked", highlight=False)
+
+
+@app.command()
+def bench(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs"), epochs: int = 3) -> None:
+    """Seconds of one training epoch of the run's teacher and student, each as its phase trains it."""
+    with _one_line_errors():
+        opened = _open(config, data, runs)
+        prepared = opened.prepare(data)
+        table = Table("model", "step of", "rows", "seconds per epoch (median)", "rows/s")
+        for row in epoch_times(prepared, opened.config, epochs):
+            table.add_row(*row)
+        console.print(table)
 
 
 def _open(config: Path | None, data: Path | None, runs: Path) -> Run:

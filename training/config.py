@@ -55,7 +55,7 @@ class FitOptions(_Options):
     decay: Literal["none", "linear"] = "none"
     """`linear`: the step size falls to zero over max_epochs; `none`: it stays."""
     patience: int = Option(ge=1)
-    """Stop after this many epochs without a better validation AUC."""
+    """Stop after this many epochs without a better validation metric."""
     max_steps_per_epoch: int | None = Option(default=None, ge=1)
     """Cut an epoch short; for trials of the path, not for results."""
 
@@ -67,6 +67,8 @@ class DistillOptions(FitOptions):
     """Multiplies the click loss."""
     logit_weight: float = Option(ge=0)
     """Multiplies the mean squared gap between teacher and student logits."""
+    select: Literal["auc", "logit_gap"] = "auc"
+    """Validation metric that decides which epoch is kept: AUC on clicks, or the squared gap to the teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)

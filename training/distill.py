@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from training.checkpoint import Trained
 from training.config import DistillOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
-from training.loop import BatchLoss, predict
+from training.loop import Objective, click_metrics, predict
 from training.losses import distillation_loss
 from training.models.base import CTRModel
 from training.models.registry import build
@@ -25,11 +26,11 @@ def distill(run: Run, teacher: Trained) -> Trained:
     """The run's student, distilled from `teacher`."""
     config = run.config
 
-    def start(prepared: Prepared, train: TensorRows) -> tuple[CTRModel, BatchLoss]:
+    def start(prepared: Prepared, train: TensorRows, validation: TensorRows) -> tuple[CTRModel, Objective]:
         torch.manual_seed(config.run.seed)
         student = build(config.student.name, config.student.options.model_dump(), prepared.encoder.sizes)
         share_embeddings(student, teacher.model)
-        return student, distillation_batch_loss(train, predict(teacher.model, train.ids_NF), config.distill)
+        return student, distillation_objective(teacher.model, train, validation, config.distill)
 
     return train_phase(run, "distill", config.distill, start, {"teacher": teacher.digest})
 
@@ -41,16 +42,21 @@ def share_embeddings(student: CTRModel, teacher: CTRModel) -> None:
     student.embedding.weight_VD.requires_grad_(False)
 
 
-def distillation_batch_loss(train: TensorRows, teacher_logits_N: Tensor, options: DistillOptions) -> BatchLoss:
-    """The distillation loss of a batch, given by its row numbers."""
+def distillation_objective(
+    teacher: CTRModel, train: TensorRows, validation: TensorRows, options: DistillOptions
+) -> Objective:
+    """The distillation loss; validation AUC or the validation logit gap decides, as the options say.
+
+    The gap is the mean squared difference of teacher and student logits, eq. 12 on the validation rows.
+    """
+    train_logits_N, validation_logits_N = predict(teacher, train.ids_NF), predict(teacher, validation.ids_NF)
+    weights = {"click_weight": options.click_weight, "logit_weight": options.logit_weight}
+    on_clicks = click_metrics(validation)
 
     def loss(logits_B: Tensor, rows_B: Tensor) -> Tensor:
-        return distillation_loss(
-            logits_B,
-            teacher_logits_N[rows_B],
-            train.clicks_N[rows_B],
-            click_weight=options.click_weight,
-            logit_weight=options.logit_weight,
-        )
+        return distillation_loss(logits_B, train_logits_N[rows_B], train.clicks_N[rows_B], **weights)
 
-    return loss
+    def metrics(logits_N: Tensor) -> dict[str, float]:
+        return {**on_clicks(logits_N), "logit_gap": float(mse_loss(logits_N, validation_logits_N))}
+
+    return Objective(loss=loss, metrics=metrics, decides=options.select, higher_is_better=options.select == "auc")

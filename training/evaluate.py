@@ -11,6 +11,7 @@ from service.bundle import json_bytes, replace_file
 from training.checkpoint import Trained
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared, open_prepared
+from training.data.synthetic import best_reachable
 from training.loop import predict
 from training.metrics import auc, calibration, log_loss
 from training.run import PHASES, Run
@@ -51,6 +52,5 @@ def _report(models: dict[str, Trained], prepared: Prepared) -> Report:
         }
     true_N = prepared.true_probability("test")
     if true_N is not None:
-        true_logits_N = np.log(true_N) - np.log1p(-np.asarray(true_N))
-        scores["best reachable"] = {"auc": auc(true_logits_N, clicks_N), "log_loss": log_loss(true_logits_N, clicks_N)}
+        scores["best reachable"] = best_reachable(np.asarray(true_N), clicks_N)
     return {"rows": len(rows), "scores": scores}

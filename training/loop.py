@@ -28,6 +28,21 @@ from training.progress import Progress
 BatchLoss = Callable[[Tensor, Tensor], Tensor]
 """(logits_B, row numbers_B) → loss."""
 
+ValidationMetrics = Callable[[Tensor], dict[str, float]]
+"""logits_N of the validation rows → metrics by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a phase minimises in training and what decides, on validation, which of its epochs is kept."""
+
+    loss: BatchLoss
+    metrics: ValidationMetrics
+    decides: str
+    """Name of the deciding metric."""
+    higher_is_better: bool = True
+
+
 _EVALUATION_BATCH = 16_384
 _CHECK_EVERY = 32
 
@@ -42,14 +57,15 @@ class History:
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = -1
-    best_auc: float = -math.inf
+    best_score: float = -1e300
+    """Finite, because it is stored as JSON."""
 
-    def add(self, epoch: Mapping[str, float]) -> bool:
-        """Append one epoch's metrics; True if it is the best so far."""
+    def add(self, epoch: Mapping[str, float], score: float) -> bool:
+        """Append one epoch's metrics and its score, higher is better; True if it is the best so far."""
         self.epochs.append(dict(epoch))
-        better = epoch["validation_auc"] > self.best_auc
+        better = score > self.best_score
         if better:
-            self.best_epoch, self.best_auc = len(self.epochs) - 1, epoch["validation_auc"]
+            self.best_epoch, self.best_score = len(self.epochs) - 1, score
         return better
 
     def exhausted(self, options: FitOptions) -> bool:
@@ -66,30 +82,34 @@ def predict(model: CTRModel, ids_NF: Tensor) -> Tensor:
     return torch.cat([model(ids_NF[start : start + _EVALUATION_BATCH]) for start in starts])
 
 
-def evaluate(model: CTRModel, rows: TensorRows) -> dict[str, float]:
-    """`auc` and `log_loss` of the model on these rows."""
-    logits_N, clicks_N = predict(model, rows.ids_NF).numpy(), rows.clicks_N.numpy()
-    return {"auc": auc(logits_N, clicks_N), "log_loss": log_loss(logits_N, clicks_N)}
+def click_metrics(rows: TensorRows) -> ValidationMetrics:
+    """`auc` and `log_loss` against the clicks of these rows."""
+    clicks_N = rows.clicks_N.numpy()
+
+    def metrics(logits_N: Tensor) -> dict[str, float]:
+        return {"auc": auc(logits_N.numpy(), clicks_N), "log_loss": log_loss(logits_N.numpy(), clicks_N)}
+
+    return metrics
 
 
 def fit(
     model: CTRModel,
     train: TensorRows,
     validation: TensorRows,
-    loss: BatchLoss,
+    objective: Objective,
     options: FitOptions,
     *,
     directory: Path,
     seed: int,
     progress: Progress,
 ) -> History:
-    """Train until validation AUC stops rising; the model ends with the weights of its best epoch.
+    """Train until the deciding validation metric stops improving; the model ends with the weights of its best epoch.
 
     Args:
         model: trained in place; parameters that need no gradient stay as they are.
         train: rows the loss's row numbers refer to.
         validation: rows that decide when to stop and which epoch to keep.
-        loss: of one batch.
+        objective: the loss of a batch, and the metric that decides.
         options: optimiser, batch size, stopping.
         directory: where `last.safetensors` and `metrics.jsonl` are kept; an unfinished run there is resumed.
         seed: orders the batches.
@@ -105,9 +125,12 @@ def fit(
     while not history.exhausted(options):
         epoch = len(history.epochs)
         torch.manual_seed(seed * 1_000_003 + epoch)
+        loss = objective.loss
         train_loss = _train_epoch(model, optimizer, train, loss, options, seed=seed, epoch=epoch, progress=progress)
-        scores = {f"validation_{name}": value for name, value in evaluate(model, validation).items()}
-        if history.add({"epoch": epoch, "train_loss": train_loss, **scores}):
+        metrics = objective.metrics(predict(model, validation.ids_NF))
+        score = metrics[objective.decides] * (1 if objective.higher_is_better else -1)
+        validated = {f"validation_{name}": value for name, value in metrics.items()}
+        if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
             state.keep_best()
         state.save(history)
         lines = "".join(json.dumps(line) + "\n" for line in history.epochs)

@@ -11,17 +11,16 @@ from matplotlib.figure import Figure
 from service.bundle import replace_file
 
 
-def plot_curves(epochs: Sequence[Mapping[str, float]], path: Path, *, title: str) -> None:
-    """Three panels: training loss, validation AUC, validation log loss; the best epoch is marked."""
+def plot_curves(epochs: Sequence[Mapping[str, float]], path: Path, *, best_epoch: int, title: str) -> None:
+    """Three panels: training loss, validation AUC, validation log loss; the epoch that was kept is marked."""
     panels = [("train_loss", "training loss"), ("validation_auc", "validation AUC")]
     panels.append(("validation_log_loss", "validation log loss"))
-    best = max(range(len(epochs)), key=lambda epoch: epochs[epoch]["validation_auc"])
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    figure.suptitle(f"{title} (best epoch {best})")
+    figure.suptitle(f"{title} (kept: epoch {best_epoch})")
     for axes, (key, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         values = [epoch[key] for epoch in epochs]
         axes.plot(values, marker="o", markersize=3)
-        axes.axvline(best, color="0.7", linestyle=":")
+        axes.axvline(best_epoch, color="0.7", linestyle=":")
         axes.set_title(label)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)

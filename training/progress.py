@@ -61,11 +61,12 @@ class Progress:
     def epoch_done(self, metrics: Mapping[str, float], *, best_epoch: int) -> None:
         """Print one line for the epoch."""
         seconds = time.monotonic() - self._started_at
+        gap = f"  logit gap {metrics['validation_logit_gap']:.4f}" if "validation_logit_gap" in metrics else ""
         mark = " best" if metrics["epoch"] == best_epoch else f" (best: epoch {best_epoch})"
         console.print(
             f"{self._phase:>9} epoch {metrics['epoch']:>2.0f}  {seconds:5.1f} s {self._rows / seconds:>9,.0f} rows/s"
             f"  loss {metrics['train_loss']:<9.5g} validation AUC {metrics['validation_auc']:.5f}"
-            f"  log loss {metrics['validation_log_loss']:.5f}{mark}",
+            f"  log loss {metrics['validation_log_loss']:.5f}{gap}{mark}",
             highlight=False,
         )
 

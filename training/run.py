@@ -20,7 +20,7 @@ from training.config import Config, ConfigError, FitOptions, from_dict
 from training.data.batches import TensorRows
 from training.data.datasets import DATA_SETS
 from training.data.prepare import Prepared, open_prepared, prepare
-from training.loop import BatchLoss, evaluate, fit
+from training.loop import Objective, fit, predict
 from training.models.base import CTRModel
 from training.plots import plot_curves
 from training.progress import console, phase_progress, working
@@ -78,11 +78,15 @@ class Run:
         return load_model(self.checkpoint(phase), open_prepared(self.directory / "data"))
 
 
+Start = Callable[[Prepared, TensorRows, TensorRows], tuple[CTRModel, Objective]]
+"""(data, training rows, validation rows) → model to train and what for."""
+
+
 def train_phase(
     run: Run,
     phase: str,
     options: FitOptions,
-    start: Callable[[Prepared, TensorRows], tuple[CTRModel, BatchLoss]],
+    start: Start,
     lineage: dict[str, Any],
 ) -> Trained:
     """Run one phase to its end, or load it if it ended before.
@@ -91,7 +95,7 @@ def train_phase(
         run: the run; its data are prepared.
         phase: names the folder.
         options: how to fit.
-        start: (data, training rows) → model to train and its loss.
+        start: makes the model and its objective, once the rows are read.
         lineage: what the phase started from, kept in the checkpoint.
     """
     if run.checkpoint(phase).exists():
@@ -99,16 +103,20 @@ def train_phase(
         return run.load(phase)
     prepared = open_prepared(run.directory / "data")
     train, validation = TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))
-    model, loss = start(prepared, train)
+    model, objective = start(prepared, train, validation)
     folder = run.directory / phase
     folder.mkdir(exist_ok=True)
     with phase_progress(phase) as progress:
         seed = run.config.run.seed
-        history = fit(model, train, validation, loss, options, directory=folder, seed=seed, progress=progress)
+        history = fit(model, train, validation, objective, options, directory=folder, seed=seed, progress=progress)
     if model.embedding.weight_VD.requires_grad:
         model.embedding.fill_untrained(model.embedding.count_uses(train.ids_NF))
-    scores = {f"validation_{name}": value for name, value in evaluate(model, validation).items()}
+    scores = {
+        f"validation_{name}": value for name, value in objective.metrics(predict(model, validation.ids_NF)).items()
+    }
     meta = {"phase": phase, "config": run.config.to_dict(), "best_epoch": history.best_epoch, **lineage, **scores}
     save_model(run.checkpoint(phase), model, prepared, meta)
-    plot_curves(history.epochs, folder / "curves.png", title=f"{run.config.run.name}: {phase}")
+    plot_curves(
+        history.epochs, folder / "curves.png", best_epoch=history.best_epoch, title=f"{run.config.run.name}: {phase}"
+    )
     return run.load(phase)

@@ -15,6 +15,9 @@ from service.scoring import Logits
 
 Probabilities = npt.NDArray[np.float32]
 
+_NO_OVERFLOW = 700.0
+"""exp of more overflows float64; exp of this is already a probability of 0 in float32."""
+
 
 def probabilities_of(logits_N: Logits, calibration: Calibration) -> Probabilities:
     """Probabilities [N] float32 of logits [N], computed in float64 and without overflow at any logit.
@@ -28,8 +31,8 @@ def probabilities_of(logits_N: Logits, calibration: Calibration) -> Probabilitie
         position = int(np.argmin(finite_N))
         detail = f"the logit at position {position} is not finite; the bundle must be exported again"
         raise ProblemError(Problem.NOT_FINITE, detail, position=position)
-    decay_N = np.exp(-np.abs(calibrated_N))
-    return (np.where(calibrated_N >= 0, 1.0, decay_N) / (1.0 + decay_N)).astype(np.float32)
+    odds_against_N = np.exp(np.minimum(-calibrated_N, _NO_OVERFLOW))
+    return (1.0 / (1.0 + odds_against_N)).astype(np.float32)
 
 
 def answer(*, request_id: str, arm: str, model: str, probabilities_N: Probabilities, fallback: bool) -> bytes:

@@ -1,16 +1,21 @@
 """Routes: thin adapters between HTTP and the state of the app.
 
 The predict routes take the raw request and return raw bytes, because a typed body and a typed answer would cost more
-than the student does; `service.api.openapi` documents them all the same.
+than the student does. They are routed by plain Starlette routes that stand before FastAPI's of the same paths: FastAPI
+0.165 adds 60-100 µs to a call, its own routes serve the OpenAPI document.
 """
 
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from service.api import openapi
 from service.api.answers import answer
@@ -31,6 +36,21 @@ def build_router(state: State) -> APIRouter:
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
     return router
+
+
+class HotRoute(Route):
+    """A plain route that names itself in the scope, as FastAPI's routes do, so that its template can be a label."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the route matches, and what to add to the scope."""
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if found else found
+
+
+def hot_routes(router: APIRouter) -> list[HotRoute]:
+    """The predict routes of `router` without FastAPI around them, to be matched first."""
+    documented = [route for route in router.routes if isinstance(route, APIRoute) and route.path in PREDICT_PATHS]
+    return [HotRoute(route.path, route.endpoint, methods=["POST"]) for route in documented]
 
 
 async def predict(arm: Arm, request: Request) -> Response:
@@ -89,38 +109,29 @@ def _add_predict_routes(router: APIRouter, state: State) -> None:
         call_of(request.scope).arm = TEACHER
         return await predict(state.arm(TEACHER), request)
 
-    router.add_api_route(
-        "/predict",
-        predict_with_student,
-        methods=["POST"],
-        operation_id="predict",
-        summary="Click probabilities of N candidates in one context",
-        description="Answered by the student, inside a few milliseconds.",
-        openapi_extra=openapi.request_body(),
-        responses={200: {"model": PredictResponse, "description": "One probability per candidate."}, **problems},
-    )
-    router.add_api_route(
-        "/student/predict",
-        predict_with_student,
-        methods=["POST"],
-        operation_id="predict_with_student",
-        summary="The same, by the student whatever the experiment says",
-        openapi_extra=openapi.request_body(),
-        responses={200: {"model": PredictResponse, "description": "One probability per candidate."}, **problems},
-    )
-    router.add_api_route(
-        "/teacher/predict",
-        predict_with_teacher,
-        methods=["POST"],
-        operation_id="predict_with_teacher",
-        summary="The same, by the teacher: slower, with a deadline",
-        openapi_extra=openapi.request_body(),
-        responses={
-            200: {"model": PredictResponse, "description": "One probability per candidate."},
-            **problems,
-            **openapi.problem_responses(504),
-        },
-    )
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"model": PredictResponse, "description": "One probability per candidate."}
+    }
+    late = openapi.problem_responses(504)
+    for path, answer_with, responses, summary in (
+        ("/predict", predict_with_student, problems, "Click probabilities of N candidates in one context"),
+        ("/student/predict", predict_with_student, problems, "The same, by the student whatever the experiment says"),
+        (
+            "/teacher/predict",
+            predict_with_teacher,
+            {**problems, **late},
+            "The same, by the teacher: slower, with a deadline",
+        ),
+    ):
+        router.add_api_route(
+            path,
+            answer_with,
+            methods=["POST"],
+            operation_id=path.strip("/").replace("/", "_"),
+            summary=summary,
+            openapi_extra=openapi.request_body(),
+            responses={**answers, **responses},
+        )
 
 
 def _add_operation_routes(router: APIRouter, state: State) -> None:

@@ -55,7 +55,7 @@ def check_ids(file: str, ids_NF: Ids, sizes: Sequence[int]) -> None:
 def parse_json(file: str, content: bytes) -> dict[str, Any]:
     """The JSON object in `content`; raises BundleError naming `file`."""
     try:
-        parsed = json.loads(content)
+        parsed = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{file}: not JSON ({error}); export again") from error
     if not isinstance(parsed, dict):
@@ -72,12 +72,26 @@ def _vocabularies(described: Mapping[str, Any]) -> dict[str, Vocabulary]:
     for name, values in described.items():
         if not isinstance(values, list):
             raise BundleError(f"{VOCABULARY}: {name!r} is a {type(values).__name__}, expected a list of values")
-    return {name: Vocabulary(tuple(values)) for name, values in described.items()}
+    return {name: _vocabulary(name, values) for name, values in described.items()}
+
+
+def _vocabulary(name: str, values: list[Any]) -> Vocabulary:
+    try:
+        return Vocabulary(tuple(values))
+    except BundleError as error:
+        raise BundleError(f"{VOCABULARY}: {name!r}: {error}") from error
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _catalogue_bytes(catalogue: Catalogue) -> bytes:
+    items = np.array(catalogue.items, dtype=np.str_)
+    if tuple(items.tolist()) != catalogue.items:
+        raise BundleError(f"{CATALOGUE}: an item ends in NUL, which numpy cuts off; expected items without it")
     buffer = io.BytesIO()
-    np.savez(buffer, items=np.array(catalogue.items, dtype=np.str_), candidate_ids_IF=catalogue.candidate_ids_IF)
+    np.savez(buffer, items=items, candidate_ids_IF=catalogue.candidate_ids_IF)
     return buffer.getvalue()
 
 
@@ -87,4 +101,7 @@ def _catalogue(content: bytes) -> Catalogue:
             items, ids = archive["items"], archive["candidate_ids_IF"]
     except Exception as error:  # numpy and zipfile raise many kinds, all meaning "not this format"
         raise BundleError(f"{CATALOGUE}: not readable: {error}; expected arrays items, candidate_ids_IF") from error
+    if (items.dtype.kind, items.ndim) != ("U", 1) or ids.dtype != np.int32:
+        found = f"items {items.dtype} {items.shape} and ids {ids.dtype}"
+        raise BundleError(f"{CATALOGUE}: found {found}, expected a list of text and int32")
     return Catalogue(items.tolist(), ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -27,6 +28,11 @@ class Flops:
     candidates: int
     """The N at which `executed` holds."""
 
+    def __post_init__(self) -> None:
+        # Every answer adds them to a counter, and a counter takes no negative and no infinite number.
+        if not all(0 <= count < math.inf for count in (self.effective, self.executed)):
+            raise BundleError(f"manifest.json: {self}, expected finite counts of at least 0; export again")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -36,7 +42,7 @@ class Calibration:
     intercept: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.slope) and math.isfinite(self.intercept)):
+        if not all(abs(value) <= sys.float_info.max for value in (self.slope, self.intercept)):
             raise BundleError(f"manifest.json: calibration is {self}, expected finite numbers")
 
 

@@ -14,7 +14,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from service.bundle.encoder_files import check_ids, encoder_files, json_bytes, p
 from service.bundle.errors import BundleError
 from service.bundle.fields import Schema
 from service.bundle.golden import Golden
-from service.bundle.manifest import Manifest
+from service.bundle.manifest import NAME, Manifest
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
 OPTIONAL = frozenset({"catalogue.npz"})
+DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz")
+"""The files that decide an answer; the others describe or prove it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +58,21 @@ class Bundle:
 def write_bundle(root: Path, bundle: Bundle) -> Path:
     """Write `bundle` as a new version under `root`, make it CURRENT, and return its directory.
 
-    The manifest's `files` are filled in here. A version that exists already is checked to be the same model and
-    replaced as CURRENT without being rewritten.
+    The manifest's `files` are filled in here. A version that exists already is checked to give the same answers and
+    made CURRENT without being rewritten.
+
+    Raises:
+        BundleError: the bundle could not be read back, or its version exists with another content.
     """
     contents = _contents(bundle)
     manifest = _with_digests(bundle.manifest, contents)
     contents[MANIFEST] = json_bytes(manifest.to_json(), indent=2)
     target = root / manifest.version
+    with _naming(target):
+        _assemble(manifest, contents)
     root.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        if read_bundle(target).manifest.files["model.onnx"] != manifest.files["model.onnx"]:
-            raise BundleError(f"{target}: version exists with another model; give the new one its own version")
+        _check_same(target, manifest)
     else:
         _write_directory(target, contents)
     replace_file(root / CURRENT, f"{manifest.version}\n".encode())
@@ -79,15 +86,15 @@ def read_bundle(path: Path) -> Bundle:
         BundleError: naming the file, what was found, what was expected and what to do.
     """
     directory = _resolve(path)
-    manifest = Manifest.from_json(parse_json(str(directory / MANIFEST), _read_regular(directory / MANIFEST)))
+    described = parse_json(str(directory / MANIFEST), _read_regular(directory / MANIFEST))
+    with _naming(directory):
+        manifest = Manifest.from_json(described)
     names = set(manifest.files)
     if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
         raise BundleError(f"{directory}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
     contents = {name: _read_verified(directory / name, sha256) for name, sha256 in manifest.files.items()}
-    try:
+    with _naming(directory):
         return _assemble(manifest, contents)
-    except BundleError as error:
-        raise BundleError(f"{directory}: {error}") from error
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -132,10 +139,37 @@ def _assemble(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
         golden=Golden.from_bytes(contents["golden.npz"]),
         example=parse_json("example.json", contents["example.json"]),
         model_onnx=contents["model.onnx"],
-        model_card=contents["MODEL_CARD.md"].decode(),
+        model_card=_text("MODEL_CARD.md", contents["MODEL_CARD.md"]),
     )
     _check_golden(bundle)
     return bundle
+
+
+@contextmanager
+def _naming(directory: Path) -> Iterator[None]:
+    """Say which bundle it is that an error is about."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{directory}: {error}") from error
+
+
+def _check_same(target: Path, manifest: Manifest) -> None:
+    old = read_bundle(target).manifest
+    changed = [name for name in DECISIVE if old.files.get(name) != manifest.files.get(name)]
+    if old.calibration != manifest.calibration:
+        changed.append("calibration")
+    if changed:
+        raise BundleError(
+            f"{target}: version exists with another {', '.join(changed)}; give the new one its own version"
+        )
+
+
+def _text(file: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{file}: byte {error.start} is not UTF-8; export again") from error
 
 
 def _check_golden(bundle: Bundle) -> None:
@@ -154,7 +188,7 @@ def _resolve(path: Path) -> Path:
             )
         return path
     version = _read_regular(pointer).decode(errors="replace").strip()
-    if not version or "/" in version or version.startswith("."):
+    if not NAME.fullmatch(version):
         raise BundleError(f"{pointer}: names {version!r}, expected a version directory beside it")
     return path / version
 
@@ -163,7 +197,10 @@ def _read_regular(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():
         found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no regular file"
         raise BundleError(f"{path}: found {found}, expected a regular file; export again")
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: not readable: {error.strerror}; give the service read access to it") from error
 
 
 def _read_verified(path: Path, sha256: str) -> bytes:

@@ -58,6 +58,6 @@ def prove(scorer: Scorer, golden: Golden, *, tolerance: float = TOLERANCE) -> fl
 def _run(scorer: Scorer, request: GoldenRequest, position: int) -> Logits:
     """Logits [N] of one golden request; whatever a runtime raises becomes a BundleError."""
     try:
-        return scorer.score(request.context_ids.astype(np.int32), request.candidate_ids.astype(np.int32))
+        return scorer.score(request.context_ids, request.candidate_ids)
     except Exception as error:
         raise BundleError(f"golden.npz: request {position}: {scorer.name} failed: {error}; export again") from error

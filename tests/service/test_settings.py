@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings, SettingsError, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CTR_")]:
+        monkeypatch.delenv(name)
 
 
 def test_defaults_serve_on_loopback() -> None:
@@ -51,7 +58,7 @@ def test_a_wrong_value_is_one_line_with_variable_got_and_expected(
 
 
 def test_a_wrong_override_is_named_as_an_option() -> None:
-    with pytest.raises(SettingsError, match="^--port: got 70000, expected "):
+    with pytest.raises(SettingsError, match=r"^--port: got 70000, expected "):
         read_settings(port=70000)
 
 

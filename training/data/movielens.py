@@ -149,7 +149,7 @@ def _first_bad_line(name: str, content: bytes, schema: Mapping[str, type[pl.Data
         except UnicodeDecodeError as error:
             return DataError(f"{name}, line {number}: byte {error.start} is not {encoding}; expected {expected}")
         if line and not _fits(values, schema):
-            found = f"{len(values)} columns {line[:80]!r}"
+            found = f"{len(values)} columns {line.decode(encoding)[:80]!r}"
             return DataError(f"{name}, line {number}: found {found}, expected {len(schema)} columns {expected}")
     return DataError(f"{name}: found no rows, expected lines of {expected}")
 

@@ -1,6 +1,7 @@
 """Prepare: encode a click log once and write what every phase reads.
 
     prepared.json                      name, counts, digest of everything below, where the log came from
+    example.json                       one raw request, in the data's own values
     schema.json vocabulary.json catalogue.npz      the encoder's files, as they will stand in the bundle
     {train,validation,test}_ids.npy    int32 [N, F], fields in schema order
     {train,validation,test}_clicks.npy float32 [N]
@@ -31,6 +32,8 @@ from training.data.click_log import ClickLog, DataError
 
 PARTS = ("train", "validation", "test")
 _META = "prepared.json"
+_EXAMPLE = "example.json"
+_EXAMPLE_ITEMS = 5
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Prepared:
     encoder: Encoder
     catalogue: Catalogue
     meta: Mapping[str, Any]
+    example: Mapping[str, Any]
+    """A raw request: context {field: value}, candidates {field: [value, …]}, items [id, …], the same five items."""
 
     @property
     def digest(self) -> str:
@@ -79,6 +84,7 @@ def prepare(log: ClickLog, directory: Path) -> Prepared:
     """Encode `log`, write it to `directory` whole or not at all, and open it. An older folder there is replaced."""
     encoder = Encoder(log.schema, log.vocabularies)
     files = {**encoder_files(encoder, _catalogue(log, encoder)), **_arrays(log, encoder)}
+    files[_EXAMPLE] = json_bytes(_example(log))
     files[_META] = json_bytes(_meta(log, encoder, files), indent=2)
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.tmp-", dir=directory.parent))
@@ -102,7 +108,7 @@ def open_prepared(directory: Path) -> Prepared:
     encoder, catalogue = read_encoder_files({name: (directory / name).read_bytes() for name in files})
     if catalogue is None:
         raise DataError(f"{directory}: holds no catalogue; run `prepare` again")
-    return Prepared(directory, encoder, catalogue, meta)
+    return Prepared(directory, encoder, catalogue, meta, json.loads((directory / _EXAMPLE).read_bytes()))
 
 
 def encode_frame(encoder: Encoder, fields: tuple[Field, ...], frame: pl.DataFrame) -> Ids:
@@ -113,6 +119,14 @@ def encode_frame(encoder: Encoder, fields: tuple[Field, ...], frame: pl.DataFram
 def _catalogue(log: ClickLog, encoder: Encoder) -> Catalogue:
     ids_IF = encode_frame(encoder, log.schema.candidate, log.items)
     return Catalogue([str(item) for item in log.items[log.item_field]], ids_IF)
+
+
+def _example(log: ClickLog) -> dict[str, Any]:
+    """The context of the first validation row, and the catalogue's first items."""
+    context = log.columns.select(field.name for field in log.schema.context).row(log.split.validation[0], named=True)
+    candidates = log.items.select(field.name for field in log.schema.candidate).head(_EXAMPLE_ITEMS)
+    items = candidates[log.item_field].to_list()
+    return {"context": context, "candidates": candidates.to_dict(as_series=False), "items": items}
 
 
 def _arrays(log: ClickLog, encoder: Encoder) -> dict[str, bytes]:

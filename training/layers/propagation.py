@@ -28,7 +28,11 @@ def edge_mask(fields: int) -> Tensor:
 
 
 class Propagation(nn.Module, ABC):
-    """(h^t, h^1) → h^{t+1}, all [B, F, D]."""
+    """(h^t, h^1) → h^{t+1}, all [B, F, D].
+
+    `kernel` and `send` are apart so that a served model can cut the kernel into blocks (context to context, context
+    to candidate, candidate to candidate) and send along each as often as it needs to.
+    """
 
     mask_FF: Tensor
     multiplications_per_edge_and_dimension: int
@@ -39,15 +43,26 @@ class Propagation(nn.Module, ABC):
 
     def forward(self, state_BFD: Tensor, base_BFD: Tensor) -> Tensor:
         """The next states [B, F, D]."""
-        return base_BFD * self.messages(state_BFD)
-
-    @abstractmethod
-    def messages(self, state_BFD: Tensor) -> Tensor:
-        """Summed messages arriving at every node, [B, F, D]."""
+        return base_BFD * self.send(state_BFD, self.kernel())
 
     @abstractmethod
     def kernel(self) -> Tensor:
-        """What `messages` multiplies with, absent edges zero; its shape is the form's own."""
+        """The weights of all edges, absent ones zero; inner [D, F, S], outer [F, D, S, D]."""
+
+    @staticmethod
+    @abstractmethod
+    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
+        """Messages of F nodes along a kernel from F to S nodes, summed at each of the S: [B, S, D]."""
+
+    @staticmethod
+    @abstractmethod
+    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
+        """The part of a kernel from some nodes to some nodes."""
+
+    @staticmethod
+    @abstractmethod
+    def dense(kernel: Tensor) -> Tensor:
+        """The kernel as one matrix [F·D, S·D]: `send` is then state.flatten(1) @ matrix."""
 
     @abstractmethod
     def edge_parameters(self) -> int:
@@ -67,9 +82,20 @@ class InnerPropagation(Propagation):
         """The vectors p, absent edges zero, [D, F, S]."""
         return (self.p_FSD * self.mask_FF[..., None]).permute(2, 0, 1)
 
-    def messages(self, state_BFD: Tensor) -> Tensor:
+    @staticmethod
+    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
         """A matrix product per dimension: [D, B, F] @ [D, F, S]."""
-        return (state_BFD.permute(2, 0, 1) @ self.kernel()).permute(1, 2, 0)
+        return (state_BFD.permute(2, 0, 1) @ kernel).permute(1, 2, 0)
+
+    @staticmethod
+    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
+        """kernel[:, sources, targets]"""
+        return kernel[:, sources, targets]
+
+    @staticmethod
+    def dense(kernel: Tensor) -> Tensor:
+        """Diagonal D×D blocks: D times the arithmetic, still the fastest for a handful of fields."""
+        return torch.diag_embed(kernel.permute(1, 2, 0)).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
 
     def edge_parameters(self) -> int:
         """D."""
@@ -89,14 +115,25 @@ class OuterPropagation(Propagation):
         nn.init.xavier_normal_(self.q_FSD, gain=_GAIN)
 
     def kernel(self) -> Tensor:
-        """The matrices W[f, s] = p[f, s]ᵀ q[f, s], absent edges zero, as one [F·D, S·D]."""
+        """The matrices W[f, s] = p[f, s]ᵀ q[f, s], absent edges zero, [F, D, S, D]."""
         masked_FSD = self.p_FSD * self.mask_FF[..., None]
-        kernel_FDSE = masked_FSD.transpose(1, 2)[..., None] * self.q_FSD[:, None]
-        return kernel_FDSE.flatten(2).flatten(0, 1)
+        return masked_FSD.transpose(1, 2)[..., None] * self.q_FSD[:, None]
 
-    def messages(self, state_BFD: Tensor) -> Tensor:
-        """One matrix product: [B, F·D] @ [F·D, S·D]."""
-        return (state_BFD.flatten(1) @ self.kernel()).view_as(state_BFD)
+    @staticmethod
+    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
+        """One matrix product over all edges and dimensions: [B, F·D] @ [F·D, S·D]."""
+        messages_BX = state_BFD.flatten(1) @ OuterPropagation.dense(kernel)
+        return messages_BX.view(-1, *kernel.shape[2:])
+
+    @staticmethod
+    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
+        """kernel[sources, :, targets]"""
+        return kernel[sources, :, targets]
+
+    @staticmethod
+    def dense(kernel: Tensor) -> Tensor:
+        """The kernel's own numbers."""
+        return kernel.flatten(2).flatten(0, 1)
 
     def edge_parameters(self) -> int:
         """2·D."""

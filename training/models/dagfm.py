@@ -60,6 +60,11 @@ class DAGFM(CTRModel):
         nn.init.xavier_normal_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
+    @property
+    def propagations(self) -> list[Propagation]:
+        """The l propagation layers."""
+        return [layer for layer in self.layers if isinstance(layer, Propagation)]
+
     def base(self, embedded_BFD: Tensor) -> Tensor:
         """h^1 = C e, [B, F, D]; C with the entries its kind lacks masked to zero."""
         return self.connection() @ embedded_BFD

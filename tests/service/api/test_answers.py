@@ -41,9 +41,10 @@ def test_a_logit_that_is_not_finite_is_a_server_error_with_its_position(bad: flo
     assert caught.value.extensions == {"position": 1}
 
 
-def test_a_calibration_that_is_not_finite_is_a_server_error() -> None:
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_calibration_that_overflows_is_a_server_error() -> None:
     with pytest.raises(ProblemError):
-        probabilities_of(np.zeros(2, np.float32), Calibration(slope=math.nan))
+        probabilities_of(np.array([10.0], np.float32), Calibration(slope=1e308))
 
 
 def test_a_written_probability_reads_back_as_the_same_float32() -> None:

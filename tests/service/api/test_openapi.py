@@ -1,17 +1,30 @@
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import orjson
 import pytest
+from starlette.routing import Match
 
+from service.api.routes import PREDICT_PATHS, HotRoute
 from service.api.schemas import HealthResponse, ModelsResponse, PredictRequest, PredictResponse, ReadyResponse
+from service.app import create_app
+from service.bundle import Bundle
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.conftest import Client, OpenClient
 
 
 @pytest.fixture(scope="module")
-def document(client):
-    return client.get("/openapi.json").json()
+def document(client: Client) -> dict[str, Any]:
+    parsed: dict[str, Any] = client.get("/openapi.json").json()
+    return parsed
 
 
-def test_every_predict_route_documents_its_body_answer_and_problems(document) -> None:
+def test_every_predict_route_documents_its_body_answer_and_problems(document: dict[str, Any]) -> None:
     for path in ("/predict", "/student/predict", "/teacher/predict"):
         operation = document["paths"][path]["post"]
         body = operation["requestBody"]["content"]["application/json"]
@@ -26,7 +39,7 @@ def test_every_predict_route_documents_its_body_answer_and_problems(document) ->
             assert {example["value"]["status"] for example in examples} == {int(status)}
 
 
-def test_the_examples_are_answered_as_they_stand(document, client, bundle) -> None:
+def test_the_examples_are_answered_as_they_stand(document: dict[str, Any], client: Client, bundle: Bundle) -> None:
     """Each of the three forms is shown with the student's own example, and works."""
     examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     assert set(examples) == {"columns", "rows", "items"}
@@ -36,27 +49,27 @@ def test_the_examples_are_answered_as_they_stand(document, client, bundle) -> No
         assert answer.json()["probabilities"] == pytest.approx(bundle.example["probabilities"], abs=1e-5)
 
 
-def test_a_bundle_without_a_catalogue_has_no_items_example(open_client, bundles) -> None:
+def test_a_bundle_without_a_catalogue_has_no_items_example(open_client: OpenClient, bundles: Path) -> None:
     bare = open_client(student_bundle=bundles / "no-catalogue")
     document = bare.get("/openapi.json").json()
     examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     assert set(examples) == {"columns", "rows"}
 
 
-def test_every_reference_leads_somewhere(document) -> None:
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     text = orjson.dumps(document).decode()
     names = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert names <= set(document["components"]["schemas"])
     assert "PredictRequest" in names
 
 
-def test_every_property_is_described(document) -> None:
+def test_every_property_is_described(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         for field, described in schema.get("properties", {}).items():
             assert described.get("description"), f"{name}.{field}"
 
 
-def test_answers_have_the_documented_form(client) -> None:
+def test_answers_have_the_documented_form(client: Client) -> None:
     """The wire types document raw bytes; here they validate them."""
     body = {"context": {"user": "u3", "hour": 1}, "items": ["i0"]}
     PredictResponse.model_validate(client.post("/predict", json=body).json())
@@ -65,7 +78,7 @@ def test_answers_have_the_documented_form(client) -> None:
     HealthResponse.model_validate(client.get("/healthz").json())
 
 
-def test_every_route_is_documented(document) -> None:
+def test_every_route_is_documented(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/predict",
         "/student/predict",
@@ -75,3 +88,27 @@ def test_every_route_is_documented(document) -> None:
         "/models",
         "/metrics",
     }
+
+
+def test_a_document_asked_for_before_the_start_does_not_stay(bundles: Path) -> None:
+    """The examples are known only once the bundle is loaded."""
+    app = create_app(Settings(student_bundle=bundles / "student", teacher_bundle=None))
+
+    def examples() -> dict[str, Any]:
+        body = app.openapi()["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+        return body.get("examples", {})  # type: ignore[no-any-return]
+
+    async def start() -> None:
+        async with app.router.lifespan_context(app):
+            assert set(examples()) == {"columns", "rows", "items"}
+
+    assert examples() == {}
+    asyncio.run(start())
+
+
+def test_a_prediction_is_routed_without_the_frameworks_detour(client: Client) -> None:
+    """FastAPI's own routes document the predict paths; plain ones, matched first, answer them at half the cost."""
+    for path in PREDICT_PATHS:
+        scope = {"type": "http", "method": "POST", "path": path}
+        first = next(route for route in client.app.router.routes if route.matches(scope)[0] is Match.FULL)
+        assert type(first) is HotRoute

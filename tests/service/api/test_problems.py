@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
-from service.api.problems import MEDIA_TYPE, Problem, ProblemError, shown, to_response
+from service.api.problems import MEDIA_TYPE, Problem, ProblemError, on_http_exception, shown, to_response
 
 
 def test_a_problem_has_the_members_of_the_standard_and_those_that_apply() -> None:
@@ -48,3 +51,11 @@ def test_what_is_shown_of_a_value_is_short(value: object) -> None:
 def test_every_problem_has_a_slug_of_its_own() -> None:
     slugs = [problem.slug for problem in Problem]
     assert len(set(slugs)) == len(slugs)
+
+
+def test_any_other_error_of_the_framework_keeps_its_status() -> None:
+    request = Request({"type": "http", "method": "GET", "headers": []})
+    response = asyncio.run(on_http_exception(request, HTTPException(418, "short and stout")))
+    assert response.status_code == 418
+    assert json.loads(response.body)["status"] == 418
+    assert json.loads(response.body)["detail"] == "short and stout"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ BASE: dict[str, Any] = {"context": CONTEXT, "candidates": COLUMNS}
         ({**BASE, "candidates": {**COLUMNS, "user": []}}, "misplaced-field", {"field": "user", "got": "candidates"}),
         ({**BASE, "candidates": {**COLUMNS, "item": "i0"}}, "malformed-request", {"field": "item", "got": "'i0'"}),
         ({**BASE, "candidates": {**COLUMNS, "price": [1]}}, "ragged-columns", {"field": "price", "got": "1 values"}),
-        ({**BASE, "candidates": dict.fromkeys(COLUMNS, [])}, "no-candidates", {"field": "candidates"}),
+        ({**BASE, "candidates": {field: [] for field in COLUMNS}}, "no-candidates", {"field": "candidates"}),
         (
             {**BASE, "candidates": {**COLUMNS, "price": [1, "two"]}},
             "bad-value",
@@ -194,14 +195,14 @@ def test_a_missing_field_lists_the_expected_ones(reader: RequestReader) -> None:
     assert detail == "context lacks 'user'; expected the context fields user, hour"
 
 
-def test_items_without_a_catalogue_are_refused_with_what_to_send(bundles) -> None:
+def test_items_without_a_catalogue_are_refused_with_what_to_send(bundles: Path) -> None:
     bare = read_bundle(bundles / "no-catalogue")
     slug, status, _, detail = refused(RequestReader(bare.encoder, None, 5), {"context": CONTEXT, "items": ["i0"]})
     assert (slug, status) == ("no-catalogue", 422)
     assert "send candidates with the candidate fields item, category, price" in detail
 
 
-def test_a_model_without_context_fields_needs_no_context_and_takes_none(bundles) -> None:
+def test_a_model_without_context_fields_needs_no_context_and_takes_none(bundles: Path) -> None:
     flat = read_bundle(bundles / "no-context")
     reader = RequestReader(flat.encoder, flat.catalogue, 5)
     for request in ({"candidates": COLUMNS}, {"context": {}, "candidates": COLUMNS}):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import math
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -9,11 +11,14 @@ import pytest
 from service.bundle import Bundle, Ids, read_bundle
 from service.scoring import Logits, OnnxScorer
 
+if TYPE_CHECKING:
+    from tests.conftest import Client, OpenClient
+
 CONTEXT: dict[str, Any] = {"user": "u3", "hour": 13}
 BODY: dict[str, Any] = {"context": CONTEXT, "items": ["i0", "i1", "i2", "i3"]}
 
 
-def test_the_answer_is_the_trained_models_in_each_form(client, bundle: Bundle) -> None:
+def test_the_answer_is_the_trained_models_in_each_form(client: Client, bundle: Bundle) -> None:
     """Columns, rows and items give the same probabilities, those of the model computed in plain numpy."""
     example = bundle.example
     names = example["candidates"]
@@ -26,7 +31,7 @@ def test_the_answer_is_the_trained_models_in_each_form(client, bundle: Bundle) -
     np.testing.assert_allclose(probabilities[0], example["probabilities"], atol=1e-5, rtol=0)
 
 
-def test_the_answer_names_request_arm_and_model(client) -> None:
+def test_the_answer_names_request_arm_and_model(client: Client) -> None:
     response = client.post("/predict", json={**BODY, "unit": "user-42", "request_id": "r-1"})
     answer = response.json()
     assert len(answer.pop("probabilities")) == 4
@@ -35,12 +40,12 @@ def test_the_answer_names_request_arm_and_model(client) -> None:
     assert response.headers["content-type"] == "application/json"
 
 
-def test_a_request_without_an_id_gets_the_one_in_the_header(client) -> None:
+def test_a_request_without_an_id_gets_the_one_in_the_header(client: Client) -> None:
     response = client.post("/predict", json=BODY, headers={"x-request-id": "from-header"})
     assert response.json()["request_id"] == response.headers["x-request-id"] == "from-header"
 
 
-def test_a_forced_arm_answers(client, bundles) -> None:
+def test_a_forced_arm_answers(client: Client, bundles: Path) -> None:
     student = client.post("/student/predict", json=BODY).json()
     teacher = client.post("/teacher/predict", json=BODY).json()
     assert student["probabilities"] == client.post("/predict", json=BODY).json()["probabilities"]
@@ -52,7 +57,7 @@ def test_a_forced_arm_answers(client, bundles) -> None:
     assert teacher["probabilities"] != student["probabilities"]
 
 
-def test_a_candidate_alone_has_the_probability_it_has_in_a_batch(client) -> None:
+def test_a_candidate_alone_has_the_probability_it_has_in_a_batch(client: Client) -> None:
     batch = client.post("/predict", json=BODY).json()["probabilities"]
     alone = [
         client.post("/predict", json={**BODY, "items": [item]}).json()["probabilities"][0] for item in BODY["items"]
@@ -60,14 +65,14 @@ def test_a_candidate_alone_has_the_probability_it_has_in_a_batch(client) -> None
     np.testing.assert_allclose(alone, batch, atol=1e-6, rtol=0)
 
 
-def test_a_model_without_context_fields_answers(open_client, bundles) -> None:
+def test_a_model_without_context_fields_answers(open_client: OpenClient, bundles: Path) -> None:
     flat = open_client(student_bundle=bundles / "no-context")
     expected = read_bundle(bundles / "no-context").example["probabilities"]
     response = flat.post("/predict", json={"items": BODY["items"]})
     np.testing.assert_allclose(response.json()["probabilities"], expected, atol=1e-5, rtol=0)
 
 
-def test_an_unknown_value_is_answered_and_counted_per_field(client) -> None:
+def test_an_unknown_value_is_answered_and_counted_per_field(client: Client) -> None:
     fields = ("user", "hour", "item", "category", "price")
     before = {field: client.metric("ctr_oov_total", field=field) for field in fields}
     rows = [
@@ -83,7 +88,7 @@ def test_an_unknown_value_is_answered_and_counted_per_field(client) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", None])
-def test_another_content_type_is_refused(client, content_type: str | None) -> None:
+def test_another_content_type_is_refused(client: Client, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
     response = client.post("/predict", content=b"{}", headers=headers)
     assert response.status_code == 415
@@ -92,27 +97,25 @@ def test_another_content_type_is_refused(client, content_type: str | None) -> No
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_json_with_parameters_is_accepted(client, content_type: str) -> None:
-    import json  # noqa: PLC0415
-
+def test_json_with_parameters_is_accepted(client: Client, content_type: str) -> None:
     response = client.post("/predict", content=json.dumps(BODY), headers={"content-type": content_type})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nope", "/predict/", "/docs", "/redoc", "/v9/%2e%2e/etc"])
-def test_an_unknown_path_is_a_problem(client, path: str) -> None:
+def test_an_unknown_path_is_a_problem(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == response.json()["status"] == 404
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_wrong_method_is_a_problem_that_names_the_right_one(client) -> None:
+def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: Client) -> None:
     response = client.get("/predict")
     assert response.status_code == 405
     assert response.headers["allow"] == response.json()["expected"] == "POST"
 
 
-def test_too_many_candidates_are_413(open_client) -> None:
+def test_too_many_candidates_are_413(open_client: OpenClient) -> None:
     small = open_client(max_candidates=4)
     assert small.post("/predict", json=BODY).status_code == 200
     response = small.post("/predict", json={**BODY, "items": ["i0"] * 5})
@@ -130,7 +133,7 @@ class NotFiniteForUnknownItems(OnnxScorer):
         return logits_N
 
 
-def test_a_logit_that_is_not_finite_is_a_500_problem_and_counted(open_client) -> None:
+def test_a_logit_that_is_not_finite_is_a_500_problem_and_counted(open_client: OpenClient) -> None:
     """NaN never leaves: the answer is a problem, the counter of the model goes up, and nothing counts as scored."""
     ruined = open_client({"student": NotFiniteForUnknownItems})
     rows = [{"item": item, "category": "books", "price": 1} for item in ("i0", "new", "i1")]
@@ -153,7 +156,9 @@ class FailsOnThree(OnnxScorer):
         return super().score(context_ids, candidate_ids)
 
 
-def test_a_failure_nobody_expected_is_a_500_problem_that_tells_no_secret(open_client, caplog) -> None:
+def test_a_failure_nobody_expected_is_a_500_problem_that_tells_no_secret(
+    open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
     failing = open_client({"student": FailsOnThree})
     response = failing.post("/predict", json={**BODY, "items": ["i0"] * 3}, headers={"x-request-id": "find-me"})
     assert response.status_code == 500
@@ -167,11 +172,11 @@ def test_a_failure_nobody_expected_is_a_500_problem_that_tells_no_secret(open_cl
     assert failing.metric("ctr_inflight") == 0
 
 
-def test_health_says_alive(client) -> None:
+def test_health_says_alive(client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
 
 
-def test_models_describes_both_arms(client, bundle: Bundle) -> None:
+def test_models_describes_both_arms(client: Client, bundle: Bundle) -> None:
     arms = client.get("/models").json()["arms"]
     assert set(arms) == {"student", "teacher"}
     student = arms["student"]

@@ -34,6 +34,14 @@ def test_the_first_item_that_is_not_here_is_named_with_its_position(wrong: Any) 
     assert (raised.value.position, raised.value.item) == (2, wrong)
 
 
+@pytest.mark.parametrize("wrong", [True, None, 42.0], ids=repr)
+def test_what_only_reads_like_an_item_is_unknown(wrong: Any) -> None:
+    """JSON's true is not the item named "True"."""
+    catalogue = Catalogue(["True", "None", "42.0"], IDS_IF)
+    with pytest.raises(UnknownItem, match=re.escape(f"position 0 is not in the catalogue: got {wrong!r}")):
+        catalogue.candidate_ids([wrong])
+
+
 def test_a_looked_up_row_is_a_copy() -> None:
     """Or a caller could change the catalogue for everyone."""
     CATALOGUE.candidate_ids(["lamp"])[:] = 0

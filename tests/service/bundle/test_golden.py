@@ -38,7 +38,7 @@ def request_of(rows: int, context_fields: int = 2, candidate_fields: int = 3) ->
 def test_requests_survive_the_trip_through_the_file(
     sizes: list[int], context_fields: int, candidate_fields: int
 ) -> None:
-    golden = Golden(tuple(request_of(rows, context_fields, candidates) for rows in sizes))
+    golden = Golden(tuple(request_of(rows, context_fields, candidate_fields) for rows in sizes))
     back = Golden.from_bytes(golden.to_bytes())
     for request, original in zip(back, golden, strict=True):
         for name in ("context_ids", "candidate_ids", "logits"):
@@ -83,7 +83,7 @@ def test_shapes_that_do_not_fit_are_refused(context: Any, candidates: Any, logit
         {"offsets": np.array([0, 3])},
         {"offsets": np.array([0, 3, 3])},
         {"offsets": np.array([0, -1, 3])},
-        {"offsets": np.array([1, 1, 3])},
+        {"offsets": np.array([1, 2, 3])},
         {"offsets": np.array([], np.int64)},
         {"offsets": np.array(3)},
         {"offsets": np.array([[0, 1, 3]])},

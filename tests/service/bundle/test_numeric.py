@@ -21,6 +21,8 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
         (1, 1),
         (2, 2),  # at 2, not above
         (2.5, 2),  # ln² = 0.84
+        (2.7, 2),  # ln² = 0.99
+        (2.8, 3),  # ln² = 1.06
         (3, 3),  # ln² = 1.21
         (100, 23),  # ln² = 21.21
         (-1, -1),

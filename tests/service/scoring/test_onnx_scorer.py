@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from service.bundle import Bundle, BundleError
+from service.bundle import Bundle, BundleError, read_bundle
 from service.scoring import OnnxScorer
 
 
@@ -27,9 +28,7 @@ def test_a_candidate_alone_has_the_logit_it_has_in_a_batch(bundle: Bundle) -> No
     np.testing.assert_allclose(alone_N, batch_N, atol=1e-6, rtol=0)
 
 
-def test_a_model_without_context_fields_takes_an_empty_context(bundles, tmp_path) -> None:
-    from service.bundle import read_bundle  # noqa: PLC0415
-
+def test_a_model_without_context_fields_takes_an_empty_context(bundles: Path) -> None:
     flat = read_bundle(bundles / "no-context")
     request = flat.golden.requests[-1]
     assert request.context_ids.shape == (1, 0)
@@ -63,7 +62,7 @@ def test_another_output_name_is_refused(build_graph: Callable[..., bytes]) -> No
         helper.make_node("ReduceSum", ["cast", "axis_1"], ["scores"], keepdims=0),
     ]
     content = build_graph(nodes, {"axis_1": np.array([1])}, 3, output="scores")
-    with pytest.raises(BundleError, match="outputs are scores: .*, expected logits: tensor.float. of rank 1"):
+    with pytest.raises(BundleError, match=r"outputs are scores: .*, expected logits: tensor.float. of rank 1"):
         OnnxScorer(content)
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from service.bundle import Bundle, BundleError, Ids
 from service.scoring import Logits, OnnxScorer, prove
+
+Alter = Callable[[Logits], Logits]
 
 
 class Altered:
@@ -12,7 +16,7 @@ class Altered:
 
     name = "altered"
 
-    def __init__(self, bundle: Bundle, alter) -> None:
+    def __init__(self, bundle: Bundle, alter: Alter) -> None:
         self._real = OnnxScorer(bundle.model_onnx)
         self._alter = alter
 
@@ -20,7 +24,7 @@ class Altered:
         return self._alter(self._real.score(context_ids, candidate_ids))
 
 
-def one_changed(value: float):
+def one_changed(value: float) -> Alter:
     def change(logits_N: Logits) -> Logits:
         logits_N[-1] = value if not np.isfinite(value) else logits_N[-1] + value
         return logits_N
@@ -44,7 +48,7 @@ def test_the_tolerance_decides(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_logits_that_are_not_finite_are_refused(bundle: Bundle, value: float) -> None:
-    with pytest.raises(BundleError, match="request 0: .* 1 of them not finite"):
+    with pytest.raises(BundleError, match=r"request 0: .* 1 of them not finite"):
         prove(Altered(bundle, one_changed(value)), bundle.golden)
 
 

@@ -1,0 +1,63 @@
+# Every target sets itself up: a virtual environment in .venv from requirements.lock, then the command.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BUNDLES ?= bundles
+# Extra options for pip and for `python -m training run`, e.g. TRAIN="--config training/configs/smoke.toml".
+PIP ?=
+TRAIN ?=
+
+BIN := .venv/bin
+export CTR_BUNDLES := $(BUNDLES)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check fmt train export models bench-epoch lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+serve: $(BUNDLES)/student/CURRENT  ## train if there is no bundle yet, then serve on 127.0.0.1:8000
+	CTR_STUDENT_BUNDLE=$(BUNDLES)/student CTR_TEACHER_BUNDLE=$(BUNDLES)/teacher \
+	  $(BIN)/python -m service serve --host $(HOST) --port $(PORT)
+
+test: check  ## set everything up and run all checks
+
+check: .venv/installed  ## lint, format, types, import contracts, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+fmt: .venv/installed  ## mend what a tool can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: .venv/installed  ## teach, distill, fine-tune, evaluate, export: on MovieLens-1M if found, else generated data
+	$(BIN)/python -m training run $(TRAIN)
+	$(BIN)/python -m export
+
+export: .venv/installed  ## export the run that finished last
+	$(BIN)/python -m export
+
+models: .venv/installed  ## every model that can be trained
+	$(BIN)/python -m training models
+
+bench-epoch: .venv/installed  ## seconds of one training epoch of each model on MovieLens-1M, one core
+	taskset --cpu-list 0 $(BIN)/python -m training bench
+
+lock: .venv/installed  ## write the installed versions to requirements.lock
+	$(BIN)/pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove everything made here except data
+	rm -rf .venv runs bundles
+
+$(BUNDLES)/student/CURRENT: | .venv/installed
+	$(MAKE) train
+
+.venv/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on $(PIP) \
+	  --constraint requirements.lock --editable '.[dev]'
+	touch $@

@@ -1,0 +1,101 @@
+"""`python -m export RUN`: the run's student and teacher as bundles, and a table of one against the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from export.pack import pack
+from export.parity import ParityError
+from export.timing import SIZES
+from service.bundle import BundleError, Manifest, read_bundle
+from training.checkpoint import CheckpointError
+from training.config import ConfigError
+from training.data.click_log import DataError
+from training.data.prepare import open_prepared
+from training.evaluate import evaluate_test
+from training.progress import console, working
+from training.run import Run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+ARMS = {"student": "finetune", "teacher": "teach"}
+"""Arm → the phase whose model it serves."""
+
+
+@app.command()
+def export(
+    run: Annotated[Path | None, typer.Argument(help="A finished run. Default: the one that finished last.")] = None,
+    runs: Annotated[Path, typer.Option(envvar="CTR_RUNS", help="Where run directories are kept.")] = Path("runs"),
+    bundles: Annotated[Path, typer.Option(envvar="CTR_BUNDLES", help="Where bundles are kept.")] = Path("bundles"),
+) -> None:
+    """Export, verify, time and write the student and the teacher of a run."""
+    try:
+        manifests = _export(Run.existing(run or _finished_last(runs)), bundles)
+    except (BundleError, CheckpointError, ConfigError, DataError, ParityError) as error:
+        console.print(f"error: {error}", style="red", highlight=False)
+        raise typer.Exit(2) from error
+    console.print(comparison(manifests))
+
+
+def _finished_last(runs: Path) -> Path:
+    """The run whose test split was read last."""
+    finished = sorted(runs.glob("*/test.json"), key=lambda path: path.stat().st_mtime)
+    if not finished:
+        raise ConfigError(f"{runs}: holds no finished run; run `python -m training run` first")
+    return finished[-1].parent
+
+
+def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
+    prepared = open_prepared(run.directory / "data")
+    scores = evaluate_test(run)["scores"]
+    manifests = {}
+    for arm, phase in ARMS.items():
+        trained = run.load(phase)
+        metrics = {f"test_{name}": value for name, value in scores[phase].items()}
+        metrics["validation_auc"] = trained.meta["validation_auc"]
+        with working(f"export {arm} ({trained.model.name})"):
+            name = f"{run.config.run.name}-{trained.model.name}"
+            path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm)
+        console.print(f"  {path}", highlight=False)
+        manifests[arm] = read_bundle(path).manifest
+    return manifests
+
+
+def comparison(manifests: dict[str, Manifest]) -> Table:
+    """Student against teacher: quality, size, arithmetic and onnxruntime time, with the student's share."""
+    student, teacher = manifests["student"], manifests["teacher"]
+    table = Table(title="student against teacher")
+    for column in ("", f"student {student.model}", f"teacher {teacher.model}", "student / teacher"):
+        table.add_column(column, justify="left" if not column else "right")
+    for label, numbers in _rows(student, teacher):
+        low, high = numbers
+        table.add_row(label, _plain(low), _plain(high), f"{low / high:.3f}")
+    return table
+
+
+def _rows(student: Manifest, teacher: Manifest) -> list[tuple[str, tuple[float, float]]]:
+    pair = (student, teacher)
+    n = student.flops.candidates
+    rows = [
+        (f"test {name}", (student.metrics[f"test_{key}"], teacher.metrics[f"test_{key}"]))
+        for name, key in (("AUC", "auc"), ("log loss", "log_loss"), ("calibration", "calibration"))
+    ]
+    rows.append(("parameters", (student.parameters, teacher.parameters)))
+    rows.append(("effective FLOPs per candidate", (student.flops.effective, teacher.flops.effective)))
+    rows.append((f"executed FLOPs per candidate, N = {n}", (student.flops.executed, teacher.flops.executed)))
+    for size in SIZES:
+        times = [manifest.graph.timings_us[manifest.graph.form][str(size)] for manifest in pair]
+        rows.append((f"onnxruntime µs, 1 thread, N = {size}", (times[0], times[1])))
+    return rows
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.5g}"  # noqa: PLR2004 - digits worth showing
+
+
+if __name__ == "__main__":
+    app()

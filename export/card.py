@@ -1,0 +1,56 @@
+"""MODEL_CARD.md: what a bundle is, in a page, from the manifest's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.bundle import Field, Manifest
+
+_TEMPLATE = """# {model}
+
+{architecture} for click-through-rate prediction: one context and N candidates in, N click probabilities out.
+
+| | |
+|---|---|
+| fields | {fields} |
+| parameters | {parameters:,} |
+| FLOPs per candidate | {effective:,.0f} effective, {executed:,.0f} executed at N = {candidates} (multiplications) |
+| serving form | {form} |
+| data | {data} |
+| digest of the data | `{digest}` |
+| checkpoint | `{checkpoint}` |
+
+## Measured offline
+
+{metrics}
+
+## Meant for
+
+Ranking candidates of the catalogue it was trained with. Values outside its vocabularies are scored with the mean
+embedding of their field. Probabilities are calibrated as well as the table above says, on data like its own.
+
+## Made by
+
+{recipe}
+"""
+
+
+def model_card(manifest: Manifest, fields: Sequence[Field]) -> str:
+    """The card of a bundle, Markdown."""
+    rows = [f"| {name} | {value:.5f} |" for name, value in manifest.metrics.items()]
+    recipe = [f"    [{section}] {options}" for section, options in manifest.lineage["recipe"].items()]
+    return _TEMPLATE.format(
+        model=manifest.model,
+        architecture=manifest.architecture,
+        fields=", ".join(f"{field.name} ({field.role.value})" for field in fields),
+        parameters=manifest.parameters,
+        effective=manifest.flops.effective,
+        executed=manifest.flops.executed,
+        candidates=manifest.flops.candidates,
+        form=manifest.graph.form,
+        data=manifest.lineage["data"]["name"],
+        digest=manifest.lineage["data"]["digest"],
+        checkpoint=manifest.lineage["checkpoint"],
+        metrics="\n".join(["| metric | value |", "|---|---|", *rows]),
+        recipe="\n".join(recipe),
+    )

@@ -1,0 +1,40 @@
+"""A serving form → ONNX bytes: fixed names, one dynamic axis N, pinned opset, self-contained."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+OPSET = 20
+
+
+def to_onnx(form: nn.Module, context_fields: int, candidate_fields: int) -> bytes:
+    """The graph of a form: context_ids int32 [1, Fc], candidate_ids int32 [N, Ff] → logits float32 [N].
+
+    N is traced as a symbol with an example of 3: an example of 1 would be taken for a constant.
+    """
+    example = (torch.zeros(1, context_fields, dtype=torch.int32), torch.zeros(3, candidate_fields, dtype=torch.int32))
+    dynamic: tuple[dict[int, Any], ...] = ({}, {0: torch.export.Dim("N", min=1, max=2**20)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            form,
+            example,
+            dynamo=True,
+            input_names=["context_ids", "candidate_ids"],
+            output_names=["logits"],
+            dynamic_shapes=dynamic,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("the exporter gave no program")
+    onnx.checker.check_model(program.model_proto, full_check=True)
+    content: bytes = program.model_proto.SerializeToString()
+    return content

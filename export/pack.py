@@ -1,0 +1,123 @@
+"""Pack: a trained model → a bundle, by way of every serving form it has.
+
+Each form is exported, compared with the model, and timed; the fastest at N = 200 is kept. A form that is off by more
+than the tolerance stops the export: a wrong form is a mistake to be mended, not an option to be skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.card import model_card
+from export.flops import executed_multiplications
+from export.forms import serving_forms
+from export.golden import example_request, golden_requests
+from export.graph import OPSET, to_onnx
+from export.parity import check_parity
+from export.timing import DECIDING, time_scorers
+from service.bundle import Bundle, Calibration, Flops, Graph, Manifest, encoder_files, write_bundle
+from service.scoring import OnnxScorer, prove
+from training.checkpoint import Trained
+from training.data.prepare import Prepared
+from training.models.base import CTRModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """One model in its fastest verified form."""
+
+    model_onnx: bytes
+    graph: Graph
+    executed: float
+    """Multiplications per candidate at N = 200."""
+    gap: float
+    """Largest |torch - onnxruntime| seen."""
+
+
+def export_model(model: CTRModel, context_fields: int) -> Exported:
+    """Export every serving form, verify each, time all, keep the fastest.
+
+    Raises:
+        ParityError: a form does not compute what the model computes.
+    """
+    forms = serving_forms(model, context_fields)
+    graphs = {name: to_onnx(form, context_fields, model.fields - context_fields) for name, form in forms.items()}
+    scorers = {name: OnnxScorer(graph) for name, graph in graphs.items()}
+    gaps = {name: check_parity(model, scorer, context_fields, name) for name, scorer in scorers.items()}
+    timings = time_scorers(scorers, model.embedding.sizes, context_fields)
+    fastest = min(timings, key=lambda name: timings[name][str(DECIDING)])
+    context_ids = np.zeros((1, context_fields), np.int32)
+    return Exported(
+        model_onnx=graphs[fastest],
+        graph=Graph(form=fastest, opset=OPSET, timings_us=timings),
+        executed=executed_multiplications(graphs[fastest], context_ids, DECIDING) / DECIDING,
+        gap=gaps[fastest],
+    )
+
+
+def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[str, float], root: Path) -> Path:
+    """Export `trained` and write it as the current bundle under `root`; returns the version's directory.
+
+    Args:
+        trained: the model and its checkpoint's meta.
+        prepared: the data it was trained on.
+        name: the bundle's name, as answers will show it.
+        metrics: offline metrics to keep in the manifest.
+        root: where versions of this bundle are kept.
+    """
+    model = trained.model
+    exported = export_model(model, len(prepared.encoder.schema.context))
+    manifest = Manifest(
+        name=name,
+        version=_version(exported.model_onnx, prepared),
+        architecture=model.name,
+        schema_digest=prepared.encoder.schema.digest,
+        parameters=model.parameter_count(),
+        flops=Flops(effective=model.flops(), executed=exported.executed, candidates=DECIDING),
+        graph=exported.graph,
+        calibration=Calibration(),
+        metrics={**metrics, "parity_gap": exported.gap},
+        lineage=_lineage(trained, prepared),
+        files={},
+    )
+    bundle = Bundle(
+        manifest=manifest,
+        encoder=prepared.encoder,
+        catalogue=prepared.catalogue,
+        golden=golden_requests(model, prepared),
+        example=example_request(model, prepared),
+        model_onnx=exported.model_onnx,
+        model_card=model_card(manifest, prepared.encoder.schema.fields),
+    )
+    prove(OnnxScorer(bundle.model_onnx), bundle.golden)
+    return write_bundle(root, bundle)
+
+
+def _version(model_onnx: bytes, prepared: Prepared) -> str:
+    """Twelve hex digits of everything that decides an answer: graph, schema, vocabularies, catalogue."""
+    digest = hashlib.sha256(hashlib.sha256(model_onnx).digest())
+    for _name, content in sorted(encoder_files(prepared.encoder, prepared.catalogue).items()):
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12]
+
+
+def _lineage(trained: Trained, prepared: Prepared) -> dict[str, Any]:
+    started_from = {key: trained.meta[key] for key in ("teacher", "distilled") if key in trained.meta}
+    return {
+        "recipe": trained.meta["config"],
+        "phase": trained.meta["phase"],
+        "best_epoch": trained.meta["best_epoch"],
+        "checkpoint": trained.digest,
+        **started_from,
+        "data": {key: prepared.meta[key] for key in ("name", "digest", "rows", "click_rate", "source")},
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {package: version(package) for package in ("torch", "onnx", "onnxruntime", "numpy")},
+    }

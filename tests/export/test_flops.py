@@ -1,0 +1,54 @@
+"""Executed multiplications, counted from a graph and by hand."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from export.flops import executed_multiplications
+from export.forms import serving_forms
+from export.graph import to_onnx
+from training.models.registry import build
+
+SIZES = [7, 5, 4, 9, 6]
+FIELDS, CONTEXT, CANDIDATE, DIMENSION, LAYERS = 5, 3, 2, 4, 3
+
+
+def executed(model_name: str, form: str, rows: int) -> int:
+    torch.manual_seed(0)
+    model = build(model_name, {"embedding_size": DIMENSION, "layers": LAYERS}, SIZES).eval()
+    graph = to_onnx(serving_forms(model, CONTEXT)[form], CONTEXT, CANDIDATE)
+    return executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), rows)
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_crossnet_runs_what_its_equation_says_and_its_readout(rows: int) -> None:
+    width = FIELDS * DIMENSION
+    assert executed("crossnet", "full_rows", rows) == rows * (LAYERS * (width**2 + width) + width)
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_student_pays_its_context_once_and_its_candidates_n_times(rows: int) -> None:
+    c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
+    once = c * c + c * x + LAYERS * (c * c + c * x + c) + (LAYERS + 1) * c
+    each = x * x + LAYERS * (x * x + x) + (LAYERS + 1) * x
+    # The last layer's context states feed the readout, so no context product is idle.
+    assert executed("dagfm_outer", "context_once", rows) == once + rows * each
+
+
+def test_an_operator_that_is_not_known_is_an_error() -> None:
+    inputs = [
+        helper.make_tensor_value_info("context_ids", TensorProto.INT32, [1, 1]),
+        helper.make_tensor_value_info("candidate_ids", TensorProto.INT32, ["N", 1]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["candidate_ids"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("Erf", ["x"], ["logits"]),
+    ]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 1])]
+    graph = helper.make_graph(nodes, "erf", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    with pytest.raises(ValueError, match=r"operator Erf.*multiplications are unknown"):
+        executed_multiplications(model.SerializeToString(), np.zeros((1, 1), np.int32), 2)

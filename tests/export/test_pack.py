@@ -1,0 +1,116 @@
+"""A registered model → a verified bundle, whatever its name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.__main__ import comparison
+from export.forms import FullRows
+from export.graph import to_onnx
+from export.pack import export_model, pack
+from export.parity import ParityError, check_parity, model_logits
+from service.bundle import read_bundle
+from service.scoring import OnnxScorer, prove
+from training.checkpoint import Trained
+from training.data.prepare import Prepared
+from training.models.base import CTRModel
+from training.models.registry import build, model_class, names
+
+OPTIONS: dict[str, Any] = {"embedding_size": 4, "layers": 2, "maps": [5, 3]}
+SIZES = [7, 5, 4, 9, 6]
+CONTEXT_FIELDS = 3
+
+
+def model_of(name: str, sizes: list[int]) -> CTRModel:
+    torch.manual_seed(3)
+    known = model_class(name).Options.model_fields
+    model = build(name, {key: value for key, value in OPTIONS.items() if key in known}, sizes).eval()
+    torch.nn.init.normal_(model.embedding.weight_VD, std=0.5)
+    return model
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_registered_model_exports_with_the_one_signature_and_the_models_logits(name: str) -> None:
+    exported = export_model(model_of(name, SIZES), CONTEXT_FIELDS)
+    graph = onnx.load_from_string(exported.model_onnx).graph
+    assert [value.name for value in graph.input] == ["context_ids", "candidate_ids"]
+    assert [value.name for value in graph.output] == ["logits"]
+    assert exported.gap <= 1e-5
+    assert exported.graph.form in exported.graph.timings_us
+    assert all(set(times) == {"1", "50", "200", "1000"} for times in exported.graph.timings_us.values())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_model_without_context_fields_exports_too(name: str) -> None:
+    """Criteo's columns have no roles: every field is a candidate field and context_ids is [1, 0]."""
+    model = model_of(name, SIZES)
+    scorer = OnnxScorer(to_onnx(FullRows(model), 0, len(SIZES)))
+    assert check_parity(model, scorer, 0, "full_rows") <= 1e-5
+
+
+def test_a_graph_of_other_weights_is_refused_with_form_n_and_gap() -> None:
+    model, other = model_of("crossnet", SIZES), model_of("crossnet", SIZES)
+    with torch.no_grad():
+        other.embedding.weight_VD += 0.1
+    scorer = OnnxScorer(to_onnx(FullRows(other), CONTEXT_FIELDS, len(SIZES) - CONTEXT_FIELDS))
+    with pytest.raises(ParityError, match=r"form 'full_rows', N = 1: largest gap to torch is"):
+        check_parity(model, scorer, CONTEXT_FIELDS, "full_rows")
+
+
+@pytest.fixture
+def trained(prepared: Prepared) -> Trained:
+    model = model_of("dagfm_outer", prepared.encoder.sizes)
+    meta = {"phase": "finetune", "config": {"run": {"name": "x"}}, "best_epoch": 0, "distilled": "d" * 64}
+    return Trained(model=model, meta=meta, digest="a" * 64)
+
+
+@pytest.fixture
+def bundle_path(trained: Trained, prepared: Prepared, tmp_path: Path) -> Path:
+    return pack(trained, prepared, name="tiny", metrics={"test_auc": 0.5}, root=tmp_path / "bundles")
+
+
+def test_a_packed_bundle_reads_back_and_proves_itself(bundle_path: Path) -> None:
+    bundle = read_bundle(bundle_path.parent)
+    assert prove(OnnxScorer(bundle.model_onnx), bundle.golden) <= 1e-5
+    assert sorted({len(request.logits) for request in bundle.golden}) == [1, 2, 7, 50, 257]
+
+
+def test_the_manifest_says_what_the_model_is_and_costs(bundle_path: Path, trained: Trained) -> None:
+    manifest = read_bundle(bundle_path).manifest
+    assert manifest.parameters == trained.model.parameter_count()
+    assert manifest.flops.effective == trained.model.flops()
+    assert manifest.flops.candidates == 200
+    assert manifest.lineage["checkpoint"] == trained.digest
+    assert manifest.lineage["distilled"] == "d" * 64
+    assert manifest.metrics["test_auc"] == 0.5
+
+
+def test_the_examples_probabilities_are_the_trained_models(bundle_path: Path, trained: Trained) -> None:
+    bundle = read_bundle(bundle_path)
+    example = bundle.example
+    context_ids = bundle.encoder.encode_context(example["context"])
+    candidate_ids = bundle.encoder.encode(bundle.schema.candidate, example["candidates"])
+    expected = 1 / (1 + np.exp(-model_logits(trained.model, context_ids, candidate_ids).astype(float)))
+    np.testing.assert_allclose(example["probabilities"], expected, atol=1e-6)
+
+
+def test_the_model_card_carries_the_manifests_numbers(bundle_path: Path) -> None:
+    card = (bundle_path / "MODEL_CARD.md").read_text()
+    manifest = json.loads((bundle_path / "manifest.json").read_text())
+    assert f"tiny@{manifest['version']}" in card
+    assert f"{manifest['parameters']:,}" in card
+    assert "| test_auc | 0.50000 |" in card
+
+
+def test_the_comparison_divides_student_by_teacher(bundle_path: Path) -> None:
+    manifest = read_bundle(bundle_path).manifest
+    described = manifest.to_json()
+    scores = {"test_auc": 0.8, "test_log_loss": 0.3, "test_calibration": 1.0}
+    pair = {arm: type(manifest).from_json({**described, "metrics": scores}) for arm in ("student", "teacher")}
+    table = comparison(pair)
+    assert set(table.columns[3].cells) == {"1.000"}

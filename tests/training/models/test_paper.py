@@ -1,0 +1,41 @@
+"""Effective FLOPs and parameters of KD-DAGFM's Table 3, WeChat column: m = 264, d = 16, l = 3."""
+
+from typing import Any
+
+import pytest
+
+from training.models.registry import build
+
+FIELDS, DIMENSION, LAYERS = 264, 16, 3
+EDGES = FIELDS * (FIELDS + 1) // 2
+READOUT = FIELDS * (LAYERS + 1) + 1
+
+# name, options, printed FLOPs (millions), FLOPs as derived, parameters as derived (the DAGFM rows count a dense C)
+TABLE_3 = [
+    ("crossnet", {"layers": 3}, 53.54, LAYERS * ((FIELDS * DIMENSION) ** 2 + FIELDS * DIMENSION), None),
+    ("cin", {"maps": [600] * 3}, 3710.36, DIMENSION * (FIELDS**2 * 600 + 2 * FIELDS * 600**2), None),
+    ("dagfm_inner", {"layers": 3, "connect": "dense"}, 3.36, 2 * EDGES * DIMENSION * LAYERS, 1_749_793),
+    ("dagfm_outer", {"layers": 3, "connect": "dense"}, 5.04, 3 * EDGES * DIMENSION * LAYERS, 3_428_833),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "printed", "flops", "parameters"), TABLE_3)
+def test_effective_flops_are_those_of_table_3(
+    name: str, options: dict[str, Any], printed: float, flops: int, parameters: int | None
+) -> None:
+    """CIN is printed as 3710.57M and derives to 3710.36M; the others round to the printed digits."""
+    model = build(name, {"embedding_size": DIMENSION, **options}, [2] * FIELDS)
+    assert model.flops() == flops
+    assert round(model.flops() / 1e6, 2) == printed
+    if parameters is not None:
+        assert model.interaction_parameters() == parameters
+
+
+def test_cross_layers_have_as_many_parameters_as_multiplications() -> None:
+    model = build("crossnet", {"embedding_size": DIMENSION, "layers": 3}, [2] * FIELDS)
+    assert model.interaction_parameters() == model.flops() + FIELDS * DIMENSION + 1
+
+
+def test_cin_has_the_derived_parameters() -> None:
+    model = build("cin", {"embedding_size": DIMENSION, "maps": [600] * 3}, [2] * FIELDS)
+    assert model.interaction_parameters() == 231_897_600 + 1800 + 1
