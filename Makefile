@@ -11,7 +11,7 @@ BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export models bench-epoch lock clean
+.PHONY: help serve test check fmt train export download models bench-epoch lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ train: .venv/installed  ## teach, distill, fine-tune, evaluate, export: on Movie
 
 export: .venv/installed  ## export the run that finished last
 	$(BIN)/python -m export
+
+download: .venv/installed  ## fetch MovieLens-1M from GroupLens and check it
+	$(BIN)/python -m training download
 
 models: .venv/installed  ## every model that can be trained
 	$(BIN)/python -m training models

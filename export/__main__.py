@@ -17,7 +17,7 @@ from training.config import ConfigError
 from training.data.click_log import DataError
 from training.data.prepare import open_prepared
 from training.evaluate import evaluate_test
-from training.progress import console, working
+from training.progress import console, results_table, working
 from training.run import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -68,9 +68,8 @@ def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
 def comparison(manifests: dict[str, Manifest]) -> Table:
     """Student against teacher: quality, size, arithmetic and onnxruntime time, with the student's share."""
     student, teacher = manifests["student"], manifests["teacher"]
-    table = Table(title="student against teacher")
-    for column in ("", f"student {student.model}", f"teacher {teacher.model}", "student / teacher"):
-        table.add_column(column, justify="left" if not column else "right")
+    title = f"{student.model} against {teacher.model}"
+    table = results_table(title, "", "student", "teacher", "student / teacher")
     for label, numbers in _rows(student, teacher):
         low, high = numbers
         table.add_row(label, _plain(low), _plain(high), f"{low / high:.3f}")
@@ -85,11 +84,11 @@ def _rows(student: Manifest, teacher: Manifest) -> list[tuple[str, tuple[float, 
         for name, key in (("AUC", "auc"), ("log loss", "log_loss"), ("calibration", "calibration"))
     ]
     rows.append(("parameters", (student.parameters, teacher.parameters)))
-    rows.append(("effective FLOPs per candidate", (student.flops.effective, teacher.flops.effective)))
-    rows.append((f"executed FLOPs per candidate, N = {n}", (student.flops.executed, teacher.flops.executed)))
+    rows.append(("FLOPs per candidate, effective", (student.flops.effective, teacher.flops.effective)))
+    rows.append((f"FLOPs per candidate, executed, N = {n}", (student.flops.executed, teacher.flops.executed)))
     for size in SIZES:
         times = [manifest.graph.timings_us[manifest.graph.form][str(size)] for manifest in pair]
-        rows.append((f"onnxruntime µs, 1 thread, N = {size}", (times[0], times[1])))
+        rows.append((f"onnxruntime µs, one thread, N = {size}", (times[0], times[1])))
     return rows
 
 

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.table import Table
 
 from service.bundle import BundleError
 from training.bench import epoch_times
@@ -24,7 +23,7 @@ from training.evaluate import Report, evaluate_test
 from training.finetune import finetune
 from training.loop import DivergedError
 from training.models.registry import model_class, names
-from training.progress import console, download_bar
+from training.progress import console, download_bar, results_table
 from training.run import PHASES, Run
 from training.teach import teach
 
@@ -88,7 +87,7 @@ def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = 
 @app.command()
 def models() -> None:
     """Every registered model, with what it is."""
-    table = Table("model", "what it is", "options")
+    table = results_table("models", "model", "what it is", "options", left=3)
     for name in names():
         cls = model_class(name)
         table.add_row(name, (cls.__doc__ or "").split("\n")[0], ", ".join(cls.Options.model_fields))
@@ -126,7 +125,8 @@ def bench(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Pat
     with _one_line_errors():
         opened = _open(config, data, runs)
         prepared = opened.prepare(data)
-        table = Table("model", "step of", "rows", "seconds per epoch (median)", "rows/s")
+        title = f"one epoch of {opened.config.run.name}, median of {epochs}, {torch.get_num_threads()} thread(s)"
+        table = results_table(title, "model", "phase", "rows", "seconds", "rows/s", left=2)
         for row in epoch_times(prepared, opened.config, epochs):
             table.add_row(*row)
         console.print(table)
@@ -159,20 +159,18 @@ def _find_movielens(data: Path | None) -> Path | None:
 
 def _print_report(opened: Run, report: Report) -> None:
     """Test metrics as a table, one line per model."""
-    table = Table(title=f"{opened.config.run.name}: {report['rows']:,} test rows, read once", title_justify="left")
-    for column in ("model", "validation AUC", "test AUC", "test log loss", "calibration", "|logit gap|", "FLOPs"):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    title = f"{opened.config.run.name}: {report['rows']:,} test rows, read once (AUC* is on validation)"
+    columns = ("phase", "model", "AUC*", "AUC", "log loss", "calibr.", "|gap|", "FLOPs")
+    table = results_table(title, *columns, left=2)
     for phase, scores in report["scores"].items():
-        trained = opened.load(phase) if phase in PHASES else None
-        table.add_row(
-            f"{phase} ({trained.model.name})" if trained else phase,
-            f"{trained.meta['validation_auc']:.5f}" if trained else "",
-            f"{scores['auc']:.5f}",
-            f"{scores['log_loss']:.5f}",
-            f"{scores['calibration']:.4f}" if "calibration" in scores else "",
-            f"{scores['logit_gap']:.4f}" if "logit_gap" in scores else "",
-            f"{trained.model.flops():,}" if trained else "",
-        )
+        test = [f"{scores['auc']:.5f}", f"{scores['log_loss']:.5f}"]
+        if phase not in PHASES:
+            table.add_row(phase, "", "", *test)
+            continue
+        trained = opened.load(phase)
+        validation = f"{trained.meta['validation_auc']:.5f}"
+        rest = [f"{scores['calibration']:.4f}", f"{scores['logit_gap']:.3f}", f"{trained.model.flops():,}"]
+        table.add_row(phase, trained.model.name, validation, *test, *rest)
     console.print(table)
 
 

@@ -49,16 +49,8 @@ def test_every_epoch_is_one_line_of_metrics(
     prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
 ) -> None:
     objective = click_objective(train, validation)
-    history = fit(
-        model_for(prepared),
-        train,
-        validation,
-        objective,
-        OPTIONS,
-        directory=tmp_path,
-        seed=0,
-        progress=Progress("test"),
-    )
+    model, progress = model_for(prepared), Progress("test")
+    history = fit(model, train, validation, objective, OPTIONS, directory=tmp_path, seed=0, progress=progress)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == history.epochs
     assert [line["epoch"] for line in lines] == list(range(len(lines)))
@@ -76,16 +68,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(
 
     model, objective = model_for(prepared), Objective(loss=loss, metrics=good.metrics, decides="auc")
     with pytest.raises(DivergedError, match="epoch 1"):
-        fit(
-            model_for(prepared),
-            train,
-            validation,
-            objective,
-            OPTIONS,
-            directory=tmp_path,
-            seed=0,
-            progress=Progress("t"),
-        )
+        fit(model, train, validation, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 
