@@ -35,6 +35,20 @@ def to_onnx(form: nn.Module, context_fields: int, candidate_fields: int) -> byte
         )
     if program is None:
         raise RuntimeError("the exporter gave no program")
-    onnx.checker.check_model(program.model_proto, full_check=True)
-    content: bytes = program.model_proto.SerializeToString()
+    model = _without_origin(program.model_proto)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without what the exporter notes of its own run: stack traces with paths, names of Python classes.
+
+    None of it is needed to run the graph, paths are nobody's business, and the same weights must give the same bytes.
+    """
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    graph.ClearField("value_info")
+    return model
