@@ -17,7 +17,7 @@ from training.config import ConfigError
 from training.data.click_log import DataError
 from training.data.prepare import open_prepared
 from training.evaluate import evaluate_test
-from training.progress import console, results_table, working
+from training.progress import console, results_table
 from training.run import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -57,9 +57,8 @@ def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
         trained = run.load(phase)
         metrics = {f"test_{name}": value for name, value in scores[phase].items()}
         metrics["validation_auc"] = trained.meta["validation_auc"]
-        with working(f"export {arm} ({trained.model.name})"):
-            name = f"{run.config.run.name}-{trained.model.name}"
-            path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm)
+        name = f"{run.config.run.name}-{trained.model.name}"
+        path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm)
         console.print(f"  {path}", highlight=False)
         manifests[arm] = read_bundle(path).manifest
     return manifests

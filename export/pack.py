@@ -7,7 +7,7 @@ than the tolerance stops the export: a wrong form is a mistake to be mended, not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,10 +24,11 @@ from export.graph import OPSET, to_onnx
 from export.parity import check_parity
 from export.timing import DECIDING, time_scorers
 from service.bundle import Bundle, Calibration, Flops, Graph, Manifest, encoder_files, write_bundle
-from service.scoring import OnnxScorer, prove
+from service.scoring import OnnxScorer, Scorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
+from training.progress import steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +43,32 @@ class Exported:
     """Largest |torch - onnxruntime| seen."""
 
 
-def export_model(model: CTRModel, context_fields: int) -> Exported:
+Report = Callable[[str], None]
+"""Told the name of each step before it begins."""
+
+STEPS_PER_FORM = 2
+STEPS_PER_MODEL = 2
+
+
+def export_model(model: CTRModel, context_fields: int, report: Report = lambda _step: None) -> Exported:
     """Export every serving form, verify each, time all, keep the fastest.
 
     Raises:
         ParityError: a form does not compute what the model computes.
     """
-    forms = serving_forms(model, context_fields)
-    graphs = {name: to_onnx(form, context_fields, model.fields - context_fields) for name, form in forms.items()}
-    scorers = {name: OnnxScorer(graph) for name, graph in graphs.items()}
-    gaps = {name: check_parity(model, scorer, context_fields, name) for name, scorer in scorers.items()}
+    graphs: dict[str, bytes] = {}
+    scorers: dict[str, Scorer] = {}
+    gaps: dict[str, float] = {}
+    for name, form in serving_forms(model, context_fields).items():
+        report(f"write {name}")
+        graphs[name] = to_onnx(form, context_fields, model.fields - context_fields)
+        report(f"verify {name}")
+        scorers[name] = OnnxScorer(graphs[name])
+        gaps[name] = check_parity(model, scorers[name], context_fields, name)
+    report("time all forms")
     timings = time_scorers(scorers, model.embedding.sizes, context_fields)
     fastest = min(timings, key=lambda name: timings[name][str(DECIDING)])
+    report("count multiplications")
     context_ids = np.zeros((1, context_fields), np.int32)
     return Exported(
         model_onnx=graphs[fastest],
@@ -74,7 +89,10 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         root: where versions of this bundle are kept.
     """
     model = trained.model
-    exported = export_model(model, len(prepared.encoder.schema.context))
+    context_fields = len(prepared.encoder.schema.context)
+    steps_in_all = STEPS_PER_FORM * len(serving_forms(model, context_fields)) + STEPS_PER_MODEL
+    with steps(f"export {name}", steps_in_all) as report:
+        exported = export_model(model, context_fields, report)
     manifest = Manifest(
         name=name,
         version=_version(exported.model_onnx, prepared),

@@ -40,7 +40,7 @@ def run(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path(
     """All phases, each continued where it was left: prepare, teach, distill, fine-tune, evaluate."""
     with _one_line_errors():
         opened = _open(config, data, runs)
-        opened.prepare(data)
+        opened.prepare(_source(opened.config, data))
         finetune(opened, distill(opened, teach(opened)))
         _print_report(opened, evaluate_test(opened))
 
@@ -49,7 +49,8 @@ def run(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path(
 def prepare(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
     """Encode the raw click log once."""
     with _one_line_errors():
-        prepared = _open(config, data, runs).prepare(data)
+        opened = _open(config, data, runs)
+        prepared = opened.prepare(_source(opened.config, data))
         console.print_json(data=prepared.meta)
 
 
@@ -124,7 +125,7 @@ def bench(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Pat
     """Seconds of one training epoch of the run's teacher and student, each as its phase trains it."""
     with _one_line_errors():
         opened = _open(config, data, runs)
-        prepared = opened.prepare(data)
+        prepared = opened.prepare(_source(opened.config, data))
         title = f"one epoch of {opened.config.run.name}, median of {epochs}, {torch.get_num_threads()} thread(s)"
         table = results_table(title, "model", "phase", "rows", "seconds", "rows/s", left=2)
         for row in epoch_times(prepared, opened.config, epochs):
@@ -145,6 +146,11 @@ def _default_config(data: Path | None) -> Config:
         return load(CONFIGS / "synthetic.toml")
     console.print(f"data: {found} (movielens.toml)", highlight=False)
     return load(CONFIGS / "movielens.toml")
+
+
+def _source(config: Config, data: Path | None) -> Path | None:
+    """The raw data of a run: what was given, or where its data set usually is."""
+    return _find_movielens(data) if config.data.name == "movielens" else data
 
 
 def _find_movielens(data: Path | None) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
@@ -97,6 +97,17 @@ def phase_progress(phase: str) -> Iterator[Progress]:
     )
     with Bars(*columns, console=console, transient=True) as bars:
         yield Progress(phase, bars)
+
+
+@contextmanager
+def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A bar over some steps, with time left; call what it yields with each step's name before the step."""
+    started = time.monotonic()
+    columns = (TextColumn("{task.description:>28}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(what, total=total, completed=-1)
+        yield lambda step: bars.update(task, advance=1, description=f"{what}: {step}")
+    console.print(f"{what}: {time.monotonic() - started:.1f} s", highlight=False)
 
 
 @contextmanager
