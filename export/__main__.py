@@ -22,8 +22,8 @@ from training.run import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-ARMS = {"student": "finetune", "teacher": "teach"}
-"""Arm → the phase whose model it serves."""
+ARM_PHASES = {"student": ("finetune", "distill"), "teacher": ("teach",)}
+"""Arm → the phases whose models it may serve; validation AUC decides between them."""
 
 
 @app.command()
@@ -53,7 +53,8 @@ def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
     prepared = open_prepared(run.directory / "data")
     scores = evaluate_test(run)["scores"]
     manifests = {}
-    for arm, phase in ARMS.items():
+    for arm, phases in ARM_PHASES.items():
+        phase = max(phases, key=lambda name: float(run.load(name).meta["validation_auc"]))
         trained = run.load(phase)
         metrics = {f"test_{name}": value for name, value in scores[phase].items()}
         metrics["validation_auc"] = trained.meta["validation_auc"]

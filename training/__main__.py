@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,8 +133,9 @@ def bench(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Pat
 
 
 def _open(config: Path | None, data: Path | None, runs: Path) -> Run:
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    return Run.open(runs, load(config) if config else _default_config(data))
+    loaded = load(config) if config else _default_config(data)
+    torch.set_num_threads(loaded.run.threads)
+    return Run.open(runs, loaded)
 
 
 def _default_config(data: Path | None) -> Config:
@@ -150,7 +150,12 @@ def _default_config(data: Path | None) -> Config:
 
 def _source(config: Config, data: Path | None) -> Path | None:
     """The raw data of a run: what was given, or where its data set usually is."""
-    return _find_movielens(data) if config.data.name == "movielens" else data
+    if config.data.name == "movielens":
+        return _find_movielens(data)
+    if data is not None and data.suffix != ".csv":
+        console.print(f"{data} is no CSV of generated clicks: the click log is generated anew", highlight=False)
+        return None
+    return data
 
 
 def _find_movielens(data: Path | None) -> Path | None:

@@ -39,6 +39,9 @@ class RunOptions(_Options):
     """Names the run's directory and the bundles made from it."""
     seed: int
     """Seeds initialisation and the order of batches; the split has the data set's own seed."""
+    threads: int = Option(default=1, ge=1)
+    """Threads of torch. Part of a run because sums in another order give other last digits: with the number fixed, a
+    run gives the same figures on any number of cores."""
 
 
 class FitOptions(_Options):

@@ -122,6 +122,7 @@ def fit(
     optimizer = torch.optim.Adam(trained, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     state = _State(directory / "last.safetensors", model, optimizer)
     history = state.load()
+    _write_metrics(directory, history)  # a kill may have come between the state and its metrics
     while not history.exhausted(options):
         epoch = len(history.epochs)
         torch.manual_seed(seed * 1_000_003 + epoch)
@@ -133,11 +134,15 @@ def fit(
         if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
             state.keep_best()
         state.save(history)
-        lines = "".join(json.dumps(line) + "\n" for line in history.epochs)
-        replace_file(directory / "metrics.jsonl", lines.encode())
+        _write_metrics(directory, history)
         progress.epoch_done(history.epochs[-1], best_epoch=history.best_epoch)
     state.restore_best()
     return history
+
+
+def _write_metrics(directory: Path, history: History) -> None:
+    lines = "".join(json.dumps(line) + "\n" for line in history.epochs)
+    replace_file(directory / "metrics.jsonl", lines.encode())
 
 
 def learning_rate(options: FitOptions, epochs_done: float) -> float:

@@ -114,9 +114,8 @@ def train_phase(
     scores = {
         f"validation_{name}": value for name, value in objective.metrics(predict(model, validation.ids_NF)).items()
     }
+    title = f"{run.config.run.name}: {phase}"
+    plot_curves(history.epochs, folder / "curves.png", best_epoch=history.best_epoch, title=title)
     meta = {"phase": phase, "config": run.config.to_dict(), "best_epoch": history.best_epoch, **lineage, **scores}
-    save_model(run.checkpoint(phase), model, prepared, meta)
-    plot_curves(
-        history.epochs, folder / "curves.png", best_epoch=history.best_epoch, title=f"{run.config.run.name}: {phase}"
-    )
+    save_model(run.checkpoint(phase), model, prepared, meta)  # last: its presence says that the phase is done
     return run.load(phase)

@@ -117,3 +117,16 @@ def test_a_metric_that_should_be_low_decides_by_its_minimum(
     history = fit(model, train, validation, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
     losses = [epoch["validation_log_loss"] for epoch in history.epochs]
     assert history.best_epoch == int(np.argmin(losses)) < len(losses) - 1
+
+
+def test_metrics_lost_between_state_and_file_are_written_again_on_resume(
+    prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
+) -> None:
+    """A kill may come after the state is saved and before its metrics are: the finished run must still have them."""
+    objective, progress = click_objective(train, validation), Progress("test")
+    arguments = (train, validation, objective, OPTIONS)
+    fit(model_for(prepared), *arguments, directory=tmp_path, seed=0, progress=progress)
+    complete = (tmp_path / "metrics.jsonl").read_text()
+    (tmp_path / "metrics.jsonl").unlink()
+    fit(model_for(prepared), *arguments, directory=tmp_path, seed=0, progress=progress)
+    assert (tmp_path / "metrics.jsonl").read_text() == complete
