@@ -46,7 +46,7 @@ download: .venv/installed  ## fetch MovieLens-1M from GroupLens and check it
 models: .venv/installed  ## every model that can be trained
 	$(BIN)/python -m training models
 
-bench-epoch: .venv/installed  ## seconds of one training epoch of each model on MovieLens-1M, one core
+bench-epoch: .venv/installed  ## seconds of one training epoch of each phase on the data at hand, one core
 	taskset --cpu-list 0 $(BIN)/python -m training bench
 
 lock: .venv/installed  ## write the installed versions to requirements.lock
@@ -59,7 +59,7 @@ clean:  ## remove everything made here except data
 $(BUNDLES)/student/CURRENT: | .venv/installed
 	$(MAKE) train
 
-.venv/installed: pyproject.toml requirements.lock
+.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar on $(PIP) \
 	  --constraint requirements.lock --editable '.[dev]'

@@ -17,13 +17,14 @@ from training.config import ConfigError
 from training.data.click_log import DataError
 from training.data.prepare import open_prepared
 from training.evaluate import evaluate_test
-from training.progress import console, results_table
+from training.progress import console, results, results_table
 from training.run import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-ARM_PHASES = {"student": ("finetune", "distill"), "teacher": ("teach",)}
-"""Arm → the phases whose models it may serve; validation AUC decides between them."""
+ARM_PHASES = {"teacher": ("teach",), "student": ("finetune", "distill")}
+"""Arm → the phases whose models it may serve; validation AUC decides between them. The student is written last: once
+it is there, everything is."""
 
 
 @app.command()
@@ -35,10 +36,10 @@ def export(
     """Export, verify, time and write the student and the teacher of a run."""
     try:
         manifests = _export(Run.existing(run or _finished_last(runs)), bundles)
-    except (BundleError, CheckpointError, ConfigError, DataError, ParityError) as error:
+    except (BundleError, CheckpointError, ConfigError, DataError, OSError, ParityError) as error:
         console.print(f"error: {error}", style="red", highlight=False)
         raise typer.Exit(2) from error
-    console.print(comparison(manifests))
+    results.print(comparison(manifests))
 
 
 def _finished_last(runs: Path) -> Path:
@@ -60,8 +61,8 @@ def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
         metrics["validation_auc"] = trained.meta["validation_auc"]
         name = f"{run.config.run.name}-{trained.model.name}"
         path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm)
-        console.print(f"  {path}", highlight=False)
         manifests[arm] = read_bundle(path).manifest
+        console.print(f"  {path}, exported {manifests[arm].lineage['exported_at']}", highlight=False)
     return manifests
 
 

@@ -39,7 +39,7 @@ def write_archive(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of `python -m service serve` with a student trained for one epoch."""
+    """A server of `python -m service serve`; the README's requests do not depend on what the model is."""
     root = tmp_path_factory.mktemp("docs")
     write_archive(root / "ml-1m")
     config = load(ROOT / "training/configs/movielens.toml").to_dict()
@@ -110,6 +110,13 @@ def test_every_make_target_of_the_readme_exists() -> None:
 def test_every_configuration_stands_in_the_readme_and_the_other_way_round() -> None:
     named = set(re.findall(r"^\| `([\w-]+\.toml)`", README, flags=re.MULTILINE))
     assert named == {path.name for path in (ROOT / "training/configs").glob("*.toml")}
+
+
+def test_the_answer_shown_has_the_keys_of_a_real_one(url: str) -> None:
+    shown = next(block for language, block in BLOCKS if language == "json")
+    block = next(block for block in SHELL if "/predict" in block)
+    answer = json.loads(run_block(["bash", "-ec", block.replace(URL, url)]))
+    assert list(json.loads(shown)) == list(answer)
 
 
 def test_every_setting_and_every_option_of_a_model_is_described() -> None:

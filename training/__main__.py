@@ -22,7 +22,7 @@ from training.evaluate import Report, evaluate_test
 from training.finetune import finetune
 from training.loop import DivergedError
 from training.models.registry import model_class, names
-from training.progress import console, download_bar, results_table
+from training.progress import console, download_bar, results, results_table
 from training.run import PHASES, Run
 from training.teach import teach
 
@@ -50,7 +50,7 @@ def prepare(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = P
     with _one_line_errors():
         opened = _open(config, data, runs)
         prepared = opened.prepare(_source(opened.config, data))
-        console.print_json(data=prepared.meta)
+        results.print_json(data=prepared.meta)
 
 
 @app.command(name="teach")
@@ -91,7 +91,7 @@ def models() -> None:
     for name in names():
         cls = model_class(name)
         table.add_row(name, (cls.__doc__ or "").split("\n")[0], ", ".join(cls.Options.model_fields))
-    console.print(table)
+    results.print(table)
 
 
 @app.command()
@@ -128,8 +128,9 @@ def bench(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Pat
         title = f"one epoch of {opened.config.run.name}, median of {epochs}, {torch.get_num_threads()} thread(s)"
         table = results_table(title, "model", "phase", "rows", "seconds", "rows/s", left=2)
         for row in epoch_times(prepared, opened.config, epochs):
+            console.print(f"{row[0]}: {row[1]} timed", highlight=False)
             table.add_row(*row)
-        console.print(table)
+        results.print(table)
 
 
 def _open(config: Path | None, data: Path | None, runs: Path) -> Run:
@@ -182,7 +183,7 @@ def _print_report(opened: Run, report: Report) -> None:
         validation = f"{trained.meta['validation_auc']:.5f}"
         rest = [f"{scores['calibration']:.4f}", f"{scores['logit_gap']:.3f}", f"{trained.model.flops():,}"]
         table.add_row(phase, trained.model.name, validation, *test, *rest)
-    console.print(table)
+    results.print(table)
 
 
 @contextmanager
@@ -190,7 +191,7 @@ def _one_line_errors() -> Iterator[None]:
     """Errors meant for people end the command with their message and status 2, without a traceback."""
     try:
         yield
-    except (ConfigError, DataError, CheckpointError, DivergedError, BundleError) as error:
+    except (ConfigError, DataError, CheckpointError, DivergedError, BundleError, OSError) as error:
         console.print(f"error: {error}", style="red", highlight=False)
         raise typer.Exit(2) from error
 

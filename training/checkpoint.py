@@ -51,7 +51,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path}: not found; run the phase that writes it first") from error
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a whole checkpoint of this project ({error}); run its phase again"
+            f"{path}: not a whole checkpoint of this project ({error}); remove it and run its phase again"
         ) from error
 
 
@@ -85,11 +85,14 @@ def load_model(path: Path, prepared: Prepared) -> Trained:
         CheckpointError: not there, damaged, or trained on other data: both digests are named.
     """
     tensors, meta = load_tensors(path)
-    if meta["data_digest"] != prepared.digest:
+    if meta.get("data_digest") != prepared.digest:
         raise CheckpointError(
-            f"{path}: trained on data {meta['data_digest']}, {prepared.directory} holds {prepared.digest}; "
-            "prepare the same data or train again"
+            f"{path}: trained on data {meta.get('data_digest')}, {prepared.directory} holds {prepared.digest}; "
+            "prepare the same data, or remove the phase's folder and train again"
         )
-    model = build(meta["model"], meta["options"], prepared.encoder.sizes)
-    model.load_state_dict(tensors)
+    try:
+        model = build(meta["model"], meta["options"], prepared.encoder.sizes)
+        model.load_state_dict(tensors)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not the model it names ({error}); remove it and train again") from error
     return Trained(model=model.eval(), meta=meta, digest=hashlib.sha256(path.read_bytes()).hexdigest())

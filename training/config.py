@@ -37,7 +37,7 @@ class RunOptions(_Options):
 
     name: str = Option(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Names the run's directory and the bundles made from it."""
-    seed: int
+    seed: int = Option(ge=0, lt=2**31)
     """Seeds initialisation and the order of batches; the split has the data set's own seed."""
     threads: int = Option(default=1, ge=1)
     """Threads of torch. Part of a run because sums in another order give other last digits: with the number fixed, a
@@ -128,6 +128,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: not found; configurations that come with the project: {known}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: not readable: {error.strerror}; expected a TOML file") from error
     return from_dict(raw, str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,22 @@ def evaluate_test(run: Run) -> Report:
     path = run.directory / "test.json"
     models = {phase: run.load(phase) for phase in PHASES}
     digests = {phase: trained.digest for phase, trained in models.items()}
-    if path.exists():
-        kept: Report = json.loads(path.read_bytes())
-        if kept["checkpoints"] == digests:
-            return kept
+    kept = _kept(path)
+    if kept.get("checkpoints") == digests:
+        path.touch()  # the run that finished last is the one `export` takes
+        return kept
     report = _report(models, open_prepared(run.directory / "data")) | {"checkpoints": digests}
     replace_file(path, json_bytes(report, indent=2))
     return report
+
+
+def _kept(path: Path) -> Report:
+    """What was written before; nothing if it is missing or damaged, for then the test split is read again."""
+    try:
+        kept: Report = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept
 
 
 def _report(models: dict[str, Trained], prepared: Prepared) -> Report:

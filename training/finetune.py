@@ -17,4 +17,5 @@ def finetune(run: Run, distilled: Trained) -> Trained:
     def start(_prepared: Prepared, train: TensorRows, validation: TensorRows) -> tuple[CTRModel, Objective]:
         return distilled.model.train(), click_objective(train, validation)
 
-    return train_phase(run, "finetune", run.config.finetune, start, {"distilled": distilled.digest})
+    lineage = {"distilled": distilled.digest, "teacher": distilled.meta["teacher"]}
+    return train_phase(run, "finetune", run.config.finetune, start, lineage)

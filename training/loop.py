@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from service.bundle import replace_file
-from training.checkpoint import load_tensors, save_tensors
+from training.checkpoint import CheckpointError, load_tensors, save_tensors
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
 from training.metrics import auc, log_loss
@@ -102,6 +102,7 @@ def fit(
     directory: Path,
     seed: int,
     progress: Progress,
+    identity: Mapping[str, str] | None = None,
 ) -> History:
     """Train until the deciding validation metric stops improving; the model ends with the weights of its best epoch.
 
@@ -114,13 +115,15 @@ def fit(
         directory: where `last.safetensors` and `metrics.jsonl` are kept; an unfinished run there is resumed.
         seed: orders the batches.
         progress: is told of batches and epochs.
+        identity: digests of what the phase starts from; an unfinished run with others is not continued.
 
     Raises:
+        CheckpointError: the unfinished run there started from something else.
         DivergedError: the loss is not finite; the last good epoch stays on disk.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
-    state = _State(directory / "last.safetensors", model, optimizer)
+    state = _State(directory / "last.safetensors", model, optimizer, dict(identity or {}))
     history = state.load()
     _write_metrics(directory, history)  # a kill may have come between the state and its metrics
     while not history.exhausted(options):
@@ -197,8 +200,9 @@ def _require_finite(total: Tensor, epoch: int, step: int) -> None:
 class _State:
     """Everything a resumed run needs, as one file."""
 
-    def __init__(self, path: Path, model: CTRModel, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, path: Path, model: CTRModel, optimizer: torch.optim.Optimizer, identity: dict[str, str]) -> None:
         self._path = path
+        self._identity = identity
         self._model = model
         self._optimizer = optimizer
         self._best: dict[str, Tensor] = {}
@@ -214,13 +218,18 @@ class _State:
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
-        save_tensors(self._path, tensors, asdict(history))
+        save_tensors(self._path, tensors, {"identity": self._identity, "history": asdict(history)})
 
     def load(self) -> History:
         """The history so far, model and optimiser set to it; an empty one if nothing was kept."""
         if not self._path.exists():
             return History()
         tensors, meta = load_tensors(self._path)
+        if meta.get("identity") != self._identity:
+            raise CheckpointError(
+                f"{self._path}: an unfinished phase that started from {meta.get('identity')}, this run starts from "
+                f"{self._identity}; remove {self._path.parent} to begin again"
+            )
         self._model.load_state_dict(_under("model", tensors))
         self._best = _under("best", tensors)
         moments: dict[int, dict[str, Any]] = {}
@@ -229,7 +238,7 @@ class _State:
             moments.setdefault(int(number), {})[key] = tensor
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return History(**meta)
+        return History(**meta["history"])
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

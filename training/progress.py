@@ -24,6 +24,9 @@ from rich.table import Table
 from rich.text import Text
 
 console = Console(stderr=True, soft_wrap=True, width=None if sys.stderr.isatty() else 100)
+"""What is going on: bars, lines, errors."""
+results = Console(width=None if sys.stdout.isatty() else 100)
+"""What came out: tables and JSON, on standard output."""
 
 _REFRESH_SECONDS = 0.1
 
@@ -69,14 +72,14 @@ class Progress:
             self._pending, self._shown_at = 0, now
 
     def epoch_done(self, metrics: Mapping[str, float], *, best_epoch: int) -> None:
-        """Print one line for the epoch."""
+        """Print one line for the epoch: validation metrics, and a star if it is the best so far."""
         seconds = time.monotonic() - self._started_at
-        gap = f"  logit gap {metrics['validation_logit_gap']:.4f}" if "validation_logit_gap" in metrics else ""
-        mark = " best" if metrics["epoch"] == best_epoch else f" (best: epoch {best_epoch})"
+        gap = f" gap {metrics['validation_logit_gap']:.4f}" if "validation_logit_gap" in metrics else ""
+        mark = " *" if metrics["epoch"] == best_epoch else ""
         console.print(
-            f"{self._phase:>9} epoch {metrics['epoch']:>2.0f}  {seconds:5.1f} s {self._rows / seconds:>9,.0f} rows/s"
-            f"  loss {metrics['train_loss']:<9.5g} validation AUC {metrics['validation_auc']:.5f}"
-            f"  log loss {metrics['validation_log_loss']:.5f}{gap}{mark}",
+            f"{self._phase:>8} {metrics['epoch']:>2.0f} {seconds:6.1f} s {self._rows / seconds:>8,.0f} rows/s"
+            f"  loss {metrics['train_loss']:<7.4g} AUC {metrics['validation_auc']:.5f}"
+            f" log loss {metrics['validation_log_loss']:.5f}{gap}{mark}",
             highlight=False,
         )
 

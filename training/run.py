@@ -8,15 +8,14 @@ test.json            the test split, read once for these checkpoints
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from service.bundle import replace_file
-from training.checkpoint import Trained, load_model, save_model
-from training.config import Config, ConfigError, FitOptions, from_dict
+from training.checkpoint import CheckpointError, Trained, load_model, save_model
+from training.config import Config, ConfigError, FitOptions, load
 from training.data.batches import TensorRows
 from training.data.datasets import DATA_SETS
 from training.data.prepare import Prepared, open_prepared, prepare
@@ -41,7 +40,7 @@ class Run:
         directory = root / config.run.name
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / "config.toml"
-        if path.exists() and tomllib.loads(path.read_text(encoding="utf-8")) != config.to_dict():
+        if path.exists() and load(path) != config:
             raise ConfigError(
                 f"{path}: this directory belongs to a run with another configuration; give the new one its own "
                 "[run] name, or remove the directory"
@@ -56,13 +55,16 @@ class Run:
         path = directory / "config.toml"
         if not path.exists():
             raise ConfigError(f"{path}: not found; expected a run directory made by `python -m training run`")
-        return cls(directory, from_dict(tomllib.loads(path.read_text(encoding="utf-8")), str(path)))
+        return cls(directory, load(path))
 
     def prepare(self, source: Path | None) -> Prepared:
         """Encode the run's data set once; later calls open what is there."""
         folder = self.directory / "data"
         if (folder / "prepared.json").exists():
-            return open_prepared(folder)
+            prepared = open_prepared(folder)
+            if source is not None:
+                console.print(f"data prepared before, not read again; to read {source} anew, remove {folder}")
+            return prepared
         data_set = DATA_SETS[self.config.data.name]
         with working(f"prepare {self.config.data.name}: read"):
             log = data_set.read(self.config.data.options, source)
@@ -99,8 +101,8 @@ def train_phase(
         lineage: what the phase started from, kept in the checkpoint.
     """
     if run.checkpoint(phase).exists():
-        console.print(f"{phase:>9} done before: {run.checkpoint(phase)}", highlight=False)
-        return run.load(phase)
+        console.print(f"{phase:>8} done before: {run.checkpoint(phase)}", highlight=False)
+        return _of_lineage(run.load(phase), lineage, run.directory / phase)
     prepared = open_prepared(run.directory / "data")
     train, validation = TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))
     model, objective = start(prepared, train, validation)
@@ -108,7 +110,17 @@ def train_phase(
     folder.mkdir(exist_ok=True)
     with phase_progress(phase) as progress:
         seed = run.config.run.seed
-        history = fit(model, train, validation, objective, options, directory=folder, seed=seed, progress=progress)
+        history = fit(
+            model,
+            train,
+            validation,
+            objective,
+            options,
+            directory=folder,
+            seed=seed,
+            progress=progress,
+            identity={**lineage, "data": prepared.digest},
+        )
     if model.embedding.weight_VD.requires_grad:
         model.embedding.fill_untrained(model.embedding.count_uses(train.ids_NF))
     scores = {
@@ -119,3 +131,14 @@ def train_phase(
     meta = {"phase": phase, "config": run.config.to_dict(), "best_epoch": history.best_epoch, **lineage, **scores}
     save_model(run.checkpoint(phase), model, prepared, meta)  # last: its presence says that the phase is done
     return run.load(phase)
+
+
+def _of_lineage(trained: Trained, lineage: dict[str, Any], folder: Path) -> Trained:
+    """The model if it started from these very checkpoints; raises CheckpointError naming both digests."""
+    for key, digest in lineage.items():
+        if trained.meta[key] != digest:
+            raise CheckpointError(
+                f"{folder}: was made from {key} {trained.meta[key]}, the run now holds {digest}; "
+                f"remove {folder} to make it again"
+            )
+    return trained

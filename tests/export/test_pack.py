@@ -111,6 +111,10 @@ def test_the_comparison_divides_student_by_teacher(bundle_path: Path) -> None:
     manifest = read_bundle(bundle_path).manifest
     described = manifest.to_json()
     scores = {"test_auc": 0.8, "test_log_loss": 0.3, "test_calibration": 1.0}
-    pair = {arm: type(manifest).from_json({**described, "metrics": scores}) for arm in ("student", "teacher")}
-    table = comparison(pair)
-    assert set(table.columns[3].cells) == {"1.000"}
+    student = {**described, "metrics": scores, "parameters": 30}
+    teacher = {**described, "metrics": {**scores, "test_auc": 0.64}, "parameters": 120}
+    table = comparison({"student": type(manifest).from_json(student), "teacher": type(manifest).from_json(teacher)})
+    ratios = dict(zip(table.columns[0].cells, table.columns[3].cells, strict=True))
+    assert ratios["test AUC"] == "1.250"
+    assert ratios["parameters"] == "0.250"
+    assert ratios["test log loss"] == "1.000"

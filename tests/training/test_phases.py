@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from training.checkpoint import CheckpointError
+from training.checkpoint import CheckpointError, load_tensors, save_tensors
 from training.config import ConfigError, from_dict
 from training.distill import distill
 from training.evaluate import evaluate_test
@@ -72,6 +72,39 @@ def test_a_truncated_checkpoint_is_refused(finished: Run) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a whole checkpoint"):
         finished.load("teach")
+
+
+def test_a_phase_made_from_another_checkpoint_is_refused_with_the_folder_to_remove(finished: Run) -> None:
+    tensors, meta = load_tensors(finished.checkpoint("teach"))
+    save_tensors(finished.checkpoint("teach"), tensors, {**meta, "best_epoch": 77})
+    with pytest.raises(CheckpointError, match=r"was made from teacher .* remove .*distill to make it again"):
+        distill(finished, teach(finished))
+
+
+def test_an_unfinished_phase_that_started_from_something_else_is_not_continued(finished: Run) -> None:
+    finished.checkpoint("distill").unlink()
+    tensors, meta = load_tensors(finished.checkpoint("teach"))
+    save_tensors(finished.checkpoint("teach"), tensors, {**meta, "best_epoch": 77})
+    with pytest.raises(CheckpointError, match="unfinished phase that started from"):
+        distill(finished, teach(finished))
+
+
+def test_the_fine_tuned_student_knows_its_teacher(finished: Run) -> None:
+    assert finished.load("finetune").meta["teacher"] == finished.load("teach").digest
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused(finished: Run) -> None:
+    tensors, meta = load_tensors(finished.checkpoint("teach"))
+    tensors.pop("readout.weight")
+    save_tensors(finished.checkpoint("teach"), tensors, meta)
+    with pytest.raises(CheckpointError, match="not the model it names"):
+        finished.load("teach")
+
+
+def test_a_damaged_report_is_made_again(finished: Run) -> None:
+    report = evaluate_test(finished)
+    (finished.directory / "test.json").write_text("{")
+    assert evaluate_test(finished) == report
 
 
 def test_curves_are_drawn_for_every_phase(finished: Run) -> None:

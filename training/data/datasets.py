@@ -37,7 +37,7 @@ def _read_movielens(_options: NoOptions, path: Path | None) -> ClickLog:
     if found is None:
         raise DataError(
             "MovieLens-1M not found: give it with --data PATH or CTR_DATA, fetch it with "
-            "`python -m training download movielens`, or run `--config training/configs/synthetic.toml` without it"
+            "`python -m training download`, or run `--config training/configs/synthetic.toml` without it"
         )
     return movielens.read(found)
 

@@ -15,6 +15,7 @@ import random
 import re
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def download(target: Path, *, url: str = URL, report: Callable[[int, int], None]
 
 
 def _fetch(url: str, target: Path, report: Callable[[int, int], None]) -> None:
-    with urllib.request.urlopen(url, timeout=30) as response, target.open("wb") as file:  # noqa: S310 - fixed scheme
+    with urllib.request.urlopen(url, timeout=30) as response, target.open("wb") as file:  # noqa: S310 - the caller chose the URL
         total = int(response.headers.get("Content-Length", 0))
         while chunk := response.read(1 << 18):
             file.write(chunk)
@@ -115,7 +116,7 @@ def _contents(source: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(source) as archive:
             return {name: archive.read(f"ml-1m/{name}") for name in names}
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         raise DataError(f"{source}: not a whole ml-1m archive ({error}); download it again") from error
 
 
@@ -130,6 +131,10 @@ def _table(
 ) -> pl.DataFrame:
     """The rows of one `::`-separated file. Parsed in one go; if that fails, line by line to say where."""
     content = contents[name]
+    if content and not content.endswith(b"\n"):
+        last = content[content.rfind(b"\n") + 1 :][:80]
+        line = content.count(b"\n") + 1
+        raise DataError(f"{name}, line {line}: found {last!r} without a line end, expected one: the file is cut short")
     try:
         # polars takes one-byte separators; \x1f occurs in no file of the archive, quotes do.
         text = content.decode(encoding).replace("::", "\x1f")
@@ -172,6 +177,7 @@ def _with_release_year(movies: pl.DataFrame) -> pl.DataFrame:
 def _click_log(
     source: Path, ratings: pl.DataFrame, users: pl.DataFrame, movies: pl.DataFrame, contents: Mapping[str, bytes]
 ) -> ClickLog:
+    _check_ratings(ratings)
     rated = ratings.filter(pl.col("rating") != 3).with_columns(pl.col("user_id", "item_id").cast(pl.String))  # noqa: PLR2004
     items = movies.select(field.name for field in SCHEMA.candidate)
     rows = rated.join(users, on="user_id", how="left", maintain_order="left")
@@ -190,6 +196,13 @@ def _click_log(
         items=items,
         source=_lineage(source, contents, Counts(ratings=len(ratings), users=len(users), movies=len(movies))),
     )
+
+
+def _check_ratings(ratings: pl.DataFrame) -> None:
+    outside = ratings.with_row_index("line", offset=1).filter(~pl.col("rating").is_between(1, 5))
+    if len(outside):
+        line, rating = outside["line"][0], outside["rating"][0]
+        raise DataError(f"ratings.dat, line {line}: rating {rating}, expected 1 to 5")
 
 
 def _check_joined(rows: pl.DataFrame) -> None:

@@ -76,12 +76,15 @@ class Prepared:
         try:
             array: npt.NDArray[Any] = np.load(self.directory / name, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.directory / name}: not readable ({error}); run `prepare` again") from error
+            raise DataError(
+                f"{self.directory / name}: not readable ({error}); remove the folder and run `prepare` again"
+            ) from error
         return array
 
 
 def prepare(log: ClickLog, directory: Path) -> Prepared:
     """Encode `log`, write it to `directory` whole or not at all, and open it. An older folder there is replaced."""
+    _check_parts(log)
     encoder = Encoder(log.schema, log.vocabularies)
     files = {**encoder_files(encoder, _catalogue(log, encoder)), **_arrays(log, encoder)}
     files[_EXAMPLE] = json_bytes(_example(log))
@@ -103,12 +106,26 @@ def open_prepared(directory: Path) -> Prepared:
     """Open what `prepare` wrote; raises DataError if nothing is there."""
     if not (directory / _META).is_file():
         raise DataError(f"{directory}: holds no {_META}; run `python -m training prepare` first")
-    meta = json.loads((directory / _META).read_bytes())
     files = ("schema.json", "vocabulary.json", "catalogue.npz")
-    encoder, catalogue = read_encoder_files({name: (directory / name).read_bytes() for name in files})
+    try:
+        meta, example = (json.loads((directory / name).read_bytes()) for name in (_META, _EXAMPLE))
+        encoder, catalogue = read_encoder_files({name: (directory / name).read_bytes() for name in files})
+    except (OSError, ValueError) as error:
+        raise DataError(f"{directory}: damaged ({error}); remove it and run `prepare` again") from error
     if catalogue is None:
-        raise DataError(f"{directory}: holds no catalogue; run `prepare` again")
-    return Prepared(directory, encoder, catalogue, meta, json.loads((directory / _EXAMPLE).read_bytes()))
+        raise DataError(f"{directory}: holds no catalogue; remove it and run `prepare` again")
+    return Prepared(directory, encoder, catalogue, meta, example)
+
+
+def _check_parts(log: ClickLog) -> None:
+    """Every part needs clicked rows and others: without both there is nothing to rank, nothing to learn."""
+    for part in PARTS:
+        clicks = log.clicks_N[getattr(log.split, part)]
+        if not 0 < clicks.sum() < len(clicks):
+            raise DataError(
+                f"{log.name}: the {part} part has {int(clicks.sum())} clicked of {len(clicks)} rows, expected some "
+                "of both; give more rows"
+            )
 
 
 def encode_frame(encoder: Encoder, fields: tuple[Field, ...], frame: pl.DataFrame) -> Ids:

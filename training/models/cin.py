@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from pydantic import Field as Option
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from training.layers.cin import CompressedInteraction
@@ -21,7 +22,7 @@ from training.models.registry import register
 class CINOptions(ModelOptions):
     """Options of CIN."""
 
-    maps: tuple[int, ...] = Option(min_length=1)
+    maps: tuple[PositiveInt, ...] = Option(min_length=1)
     """Feature maps of each layer; interactions reach order len(maps) + 1."""
 
 

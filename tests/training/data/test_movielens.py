@@ -80,6 +80,7 @@ BAD_LINES = [
     ("users", "2::M::56::16", r"users\.dat, line 2: found 4 columns"),
     ("movies", "2::No Year::Drama", r"movies\.dat, line 2: title 'No Year' ends in no year"),
     ("ratings", "7::1::5::978300760", r"ratings\.dat: user_id '7' is not in users\.dat"),
+    ("ratings", "1::2::6::978302109", r"ratings\.dat, line 2: rating 6, expected 1 to 5"),
     ("ratings", "1::9::5::978300760", r"ratings\.dat: item_id '9' is not in movies\.dat"),
 ]
 
@@ -117,6 +118,24 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.zip: not found; expected the ml-1m zip or its folder"):
         read(tmp_path / "nowhere.zip")
+
+
+@pytest.mark.parametrize("name", ["ratings", "users", "movies"])
+def test_a_file_cut_inside_its_last_line_is_refused_even_if_the_line_still_fits(folder: Path, name: str) -> None:
+    path = folder / f"{name}.dat"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match=rf"{name}\.dat, line \d: found .* without a line end"):
+        read(folder, expected=COUNTS)
+
+
+def test_a_zip_with_a_flipped_bit_is_refused(archive: Path) -> None:
+    whole = archive.read_bytes()
+    for position in range(40, len(whole), 7):
+        archive.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
+        try:
+            read(archive, expected=COUNTS)
+        except DataError:
+            continue  # any other exception fails the test; a flip in a time stamp changes nothing
 
 
 def test_a_truncated_zip_is_refused(archive: Path) -> None:

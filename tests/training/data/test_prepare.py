@@ -27,11 +27,15 @@ def test_every_row_is_in_exactly_one_part(prepared: Prepared) -> None:
     assert sum(len(prepared.rows(part)) for part in PARTS) == len(LOG.clicks_N)
 
 
-def test_unknown_values_occur_outside_training_only(prepared: Prepared) -> None:
-    """Vocabularies are fitted on training rows seen at least twice, so unknown values exist where they should."""
+def test_values_too_rare_in_training_are_unknown_in_every_part(prepared: Prepared) -> None:
+    """Vocabularies hold what training rows have at least twice; whatever is rarer there has id 1 everywhere."""
+    column = LOG.columns["user_id"].to_numpy()
+    values, counts = np.unique(column[LOG.split.train], return_counts=True)
+    known = set(values[counts >= 2])
     user = [field.name for field in prepared.encoder.schema.fields].index("user_id")
-    assert (prepared.rows("train").ids_NF[:, user] == 0).sum() == 0
-    assert (prepared.rows("test").ids_NF < np.array(prepared.encoder.sizes)).all()
+    for part in PARTS:
+        expected = [value not in known for value in column[getattr(LOG.split, part)]]
+        assert (prepared.rows(part).ids_NF[:, user] == 1).tolist() == expected
 
 
 def test_the_catalogue_holds_every_item(prepared: Prepared) -> None:
@@ -68,7 +72,7 @@ def test_a_folder_without_data_says_what_to_run(run: Run) -> None:
 def test_a_truncated_array_is_refused(prepared: Prepared) -> None:
     path = prepared.directory / "train_ids.npy"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match=r"train_ids\.npy: not readable.*run `prepare` again"):
+    with pytest.raises(DataError, match=r"train_ids\.npy: not readable.*remove the folder and run `prepare` again"):
         prepared.rows("train")
 
 
@@ -76,3 +80,19 @@ def test_counts_and_source_are_kept_for_the_lineage(prepared: Prepared) -> None:
     meta = json.loads((prepared.directory / "prepared.json").read_text())
     assert meta["rows"] == {part: len(getattr(LOG.split, part)) for part in PARTS}
     assert meta["click_rate"] == pytest.approx(float(LOG.clicks_N.mean()))
+
+
+@pytest.mark.parametrize("name", ["prepared.json", "vocabulary.json", "example.json"])
+def test_a_damaged_folder_says_to_remove_it(prepared: Prepared, name: str) -> None:
+    (prepared.directory / name).write_bytes((prepared.directory / name).read_bytes()[:20])
+    with pytest.raises(DataError, match=r"damaged .*remove it and run `prepare` again"):
+        open_prepared(prepared.directory)
+
+
+def test_a_part_without_a_click_is_refused_before_anything_is_written(run: Run) -> None:
+    unclicked = LOG.clicks_N.copy()
+    unclicked[LOG.split.validation] = 0.0
+    log = LOG.__class__(**{**LOG.__dict__, "clicks_N": unclicked})
+    with pytest.raises(DataError, match="the validation part has 0 clicked of 400 rows"):
+        prepare(log, run.directory / "unclicked")
+    assert not (run.directory / "unclicked").exists()
