@@ -23,7 +23,7 @@ from export.golden import example_request, golden_requests
 from export.graph import OPSET, to_onnx
 from export.parity import check_parity
 from export.timing import DECIDING, time_scorers
-from service.bundle import Bundle, Calibration, Flops, Graph, Manifest, encoder_files, write_bundle
+from service.bundle import Bundle, Calibration, Flops, Graph, Ids, Manifest, encoder_files, write_bundle
 from service.scoring import OnnxScorer, Scorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
@@ -39,6 +39,8 @@ class Exported:
     graph: Graph
     executed: float
     """Multiplications per candidate at N = 200."""
+    once: float
+    """Multiplications per request, whatever its N."""
     gap: float
     """Largest |torch - onnxruntime| seen."""
 
@@ -74,6 +76,7 @@ def export_model(model: CTRModel, context_fields: int, report: Report = lambda _
         model_onnx=graphs[fastest],
         graph=Graph(form=fastest, opset=OPSET, timings_us=timings),
         executed=executed_multiplications(graphs[fastest], context_ids, DECIDING) / DECIDING,
+        once=_once(graphs[fastest], context_ids),
         gap=gaps[fastest],
     )
 
@@ -99,7 +102,7 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         architecture=model.name,
         schema_digest=prepared.encoder.schema.digest,
         parameters=model.parameter_count(),
-        flops=Flops(effective=model.flops(), executed=exported.executed, candidates=DECIDING),
+        flops=Flops(effective=model.flops(), executed=exported.executed, candidates=DECIDING, once=exported.once),
         graph=exported.graph,
         calibration=Calibration(),
         metrics={**metrics, "parity_gap": exported.gap},
@@ -117,6 +120,12 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
     )
     prove(OnnxScorer(bundle.model_onnx), bundle.golden)
     return write_bundle(root, bundle)
+
+
+def _once(model_onnx: bytes, context_ids: Ids) -> float:
+    """What a graph runs for no candidate at all: its cost is linear in N, so two points tell."""
+    one, two = (executed_multiplications(model_onnx, context_ids, rows) for rows in (1, 2))
+    return float(2 * one - two)
 
 
 def _version(model_onnx: bytes, prepared: Prepared) -> str:

@@ -47,7 +47,7 @@ class Arm:
         """Count an answered request: candidates, multiplications, probabilities and unknown values."""
         rows = len(request.candidate_ids)
         self.candidates.inc(rows)
-        self.flops.inc(rows * self.model.bundle.manifest.flops.executed)
+        self.flops.inc(self.model.bundle.manifest.flops.of_request(rows))
         self.probabilities.observe(self.model.name, probabilities_N)
         context_fields = request.context_ids.shape[1]
         _count_unknown(request.context_ids, self.unknown[:context_fields])
@@ -83,6 +83,8 @@ class State:
         teacher = self.settings.teacher_bundle
         if teacher is not None and teacher.exists():
             self._load_arm(TEACHER, teacher)
+        elif teacher is not None and "teacher_bundle" in self.settings.model_fields_set:
+            self.reasons[TEACHER] = f"{teacher} does not exist, though the settings name it"
 
     def close(self) -> None:
         """Stop every lane."""

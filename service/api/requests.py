@@ -11,6 +11,8 @@ id 1. Pure: no clock, no metric, no framework.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,13 +54,39 @@ def decode(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         detail = f"{where}: {error.msg}; expected one JSON object in UTF-8, numbers finite"
-        raise ProblemError(Problem.MALFORMED_JSON, detail, expected="a JSON object") from None
+        field, position = _non_finite_at(body)
+        raise ProblemError(
+            Problem.MALFORMED_JSON, detail, field=field, position=position, expected="a JSON object"
+        ) from None
     if type(decoded) is not dict:
         got = shown(decoded)
         raise ProblemError(
             Problem.MALFORMED_REQUEST, f"the body is {got}, expected an object", got=got, expected="an object"
         )
     return decoded
+
+
+def _non_finite_at(body: bytes) -> tuple[str | None, int | None]:
+    """Field and position of the first NaN, infinity or number beyond float64 in a body that is JSON but for those.
+
+    JSON has no such numbers, so the decoder stops at them knowing line and column alone; a caller wants the field.
+    """
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, None
+    if type(decoded) is not dict:
+        return None, None
+    context, candidates = decoded.get("context"), decoded.get("candidates")
+    cells: list[tuple[str, int | None, Any]] = []
+    if type(context) is dict:
+        cells += [(name, None, value) for name, value in context.items()]
+    for name, column in candidates.items() if type(candidates) is dict else ():
+        cells += [(name, position, value) for position, value in enumerate(column if type(column) is list else ())]
+    for position, row in enumerate(candidates if type(candidates) is list else ()):
+        cells += [(name, position, value) for name, value in (row.items() if type(row) is dict else ())]
+    found = (cell for cell in cells if type(cell[2]) is float and not math.isfinite(cell[2]))
+    return next(((name, position) for name, position, _value in found), (None, None))
 
 
 class RequestReader:
@@ -213,7 +241,7 @@ class RequestReader:
             if name not in self._name_sets[role]:
                 detail = f"{where} has an unknown field {shown(name)}; expected the {expected}"
                 return ProblemError(
-                    Problem.UNKNOWN_FIELD, detail, field=shown(name), position=position, expected=expected
+                    Problem.UNKNOWN_FIELD, detail, field=name[:80], position=position, expected=expected
                 )
         missing = next(name for name in self._names[role] if name not in got)
         detail = f"{where} lacks {missing!r}; expected the {expected}"
@@ -227,7 +255,7 @@ def _unknown_key(request: Mapping[str, Any]) -> ProblemError:
     key = next(key for key in request if key not in _KEY_SET)
     expected = ", ".join(KEYS)
     detail = f"the request has an unknown key {shown(key)}, expected some of {expected}"
-    return ProblemError(Problem.UNKNOWN_FIELD, detail, field=shown(key), expected=expected)
+    return ProblemError(Problem.UNKNOWN_FIELD, detail, field=key[:80], expected=expected)
 
 
 def _text(request: Mapping[str, Any], key: str) -> str | None:

@@ -27,11 +27,17 @@ class Flops:
     """What the exported graph runs per candidate at `candidates`, its share of the context work included."""
     candidates: int
     """The N at which `executed` holds."""
+    once: float = 0.0
+    """What the graph runs once per request, whatever its N: the context's part."""
 
     def __post_init__(self) -> None:
         # Every answer adds them to a counter, and a counter takes no negative and no infinite number.
-        if not all(0 <= count < math.inf for count in (self.effective, self.executed)):
+        if not all(0 <= count < math.inf for count in (self.effective, self.executed, self.once)):
             raise BundleError(f"manifest.json: {self}, expected finite counts of at least 0; export again")
+
+    def of_request(self, candidates: int) -> float:
+        """Multiplications the graph runs for one request of N candidates."""
+        return self.once + candidates * (self.executed - self.once / self.candidates)
 
 
 @dataclass(frozen=True, kw_only=True)

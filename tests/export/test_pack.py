@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from export.__main__ import comparison
+from export.flops import executed_multiplications
 from export.forms import FullRows
 from export.graph import to_onnx
 from export.pack import export_model, pack
@@ -24,6 +25,7 @@ from training.models.registry import build, model_class, names
 OPTIONS: dict[str, Any] = {"embedding_size": 4, "layers": 2, "maps": [5, 3]}
 SIZES = [7, 5, 4, 9, 6]
 CONTEXT_FIELDS = 3
+CONTEXT_OF_7 = np.zeros((1, 7), np.int32)
 
 
 def model_of(name: str, sizes: list[int]) -> CTRModel:
@@ -85,6 +87,9 @@ def test_the_manifest_says_what_the_model_is_and_costs(bundle_path: Path, traine
     assert manifest.parameters == trained.model.parameter_count()
     assert manifest.flops.effective == trained.model.flops()
     assert manifest.flops.candidates == 200
+    graph = read_bundle(bundle_path).model_onnx
+    counted = [executed_multiplications(graph, CONTEXT_OF_7, rows) for rows in (1, 7, 200)]
+    assert [manifest.flops.of_request(rows) for rows in (1, 7, 200)] == pytest.approx(counted)
     assert manifest.lineage["checkpoint"] == trained.digest
     assert manifest.lineage["distilled"] == "d" * 64
     assert manifest.metrics["test_auc"] == 0.5

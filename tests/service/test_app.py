@@ -116,9 +116,13 @@ def test_a_damaged_file_is_named(open_client: OpenClient, broken: Callable[..., 
     assert "sha256" in response.json()["detail"]
 
 
-def test_no_teacher_is_no_fault(open_client: OpenClient, tmp_path: Path) -> None:
+def test_a_teacher_that_the_settings_name_and_that_is_not_there_degrades(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
     alone = open_client(teacher_bundle=tmp_path / "none")
-    assert alone.get("/readyz").json()["degraded"] is False
+    ready = alone.get("/readyz").json()
+    assert ready["degraded"] is True
+    assert str(tmp_path / "none") in ready["reasons"]["teacher"]
     response = alone.post("/teacher/predict", json=BODY)
     assert response.status_code == 503
     assert response.json()["type"].endswith("no-teacher")

@@ -185,7 +185,7 @@ def test_models_describes_both_arms(client: Client, bundle: Bundle) -> None:
     assert student["fields"][1] == {"name": "hour", "role": "context", "kind": "numeric", "vocabulary": 6}
     assert [field["vocabulary"] for field in student["fields"]] == bundle.encoder.sizes
     assert student["catalogue_items"] == 10
-    assert student["flops"] == {"effective": 50.0, "executed": 100.0, "candidates": 200}
+    assert student["flops"] == {"effective": 50.0, "executed": 100.0, "candidates": 200, "once": 0.0}
     assert student["graph"]["timings_us"] == {"split": {"200": 12.5}}
     assert student["scorer"] == "onnxruntime"
     assert student["logit_gap"] <= 1e-5

@@ -14,7 +14,7 @@ TOP = [
     "lineage", "files", "format_version",
 ]  # fmt: skip
 PARTS = {
-    "flops": ["effective", "executed", "candidates"],
+    "flops": ["effective", "executed", "candidates", "once"],
     "graph": ["form", "opset", "timings_us"],
     "calibration": ["slope", "intercept"],
 }
