@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 from service.api import openapi
 from service.api.problems import ProblemError, on_http_exception, on_problem
 from service.api.routes import PREDICT_PATHS, build_router, hot_routes
+from service.api.v2.documents import infer_examples
+from service.api.v2.routes import INFER_PATHS
+from service.bundle import Bundle
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.models import example_requests
@@ -34,9 +37,13 @@ class Service(FastAPI):
         """The OpenAPI document, built at first use after the bundles were loaded."""
         if self.openapi_schema is None:
             student = self.service_state.arms.get(STUDENT)
-            examples = {} if student is None else example_requests(student.model.bundle.example)
-            self.openapi_schema = openapi.build(self, examples)
+            self.openapi_schema = openapi.build(self, {} if student is None else _examples(student.model.bundle))
         return self.openapi_schema
+
+
+def _examples(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """Wire type → form → the bundle's own example in that form."""
+    return {"PredictRequest": example_requests(bundle.example), "InferenceRequest": infer_examples(bundle)}
 
 
 def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory] | None = None) -> Service:
@@ -75,4 +82,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     app.add_middleware(Observe, metrics=state.metrics)  # added last, hence outermost
     for path, arm in PREDICT_PATHS.items():
         state.metrics.prepare_request_timers(path, arm)
+    for path in INFER_PATHS:
+        for arm in ARMS:
+            state.metrics.prepare_request_timers(path, arm)
     return app

@@ -74,7 +74,7 @@ class Observe:
             logger.exception("request %s failed", call.request_id)
             if status:
                 raise  # the answer has begun: only the server can still break the connection
-            await to_response(_INTERNAL)(scope, receive, send_observed)
+            await to_response(_INTERNAL, scope["path"])(scope, receive, send_observed)
         finally:
             self._metrics.inflight.dec()
             status_class = f"{(status or _CLIENT_CLOSED) // 100}xx"
@@ -97,7 +97,7 @@ class BodyLimit:
         announced = _header(scope, b"content-length")
         if announced is not None and _exceeds(announced, self._max_body_bytes):
             error = self._too_large(f"{announced[:_MAX_LENGTH_DIGITS].decode('latin-1')} bytes announced")
-            await to_response(error)(scope, receive, send)
+            await to_response(error, scope["path"])(scope, receive, send)
             return
         received = 0
 

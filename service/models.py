@@ -13,6 +13,7 @@ import orjson
 from service.api.answers import Probabilities, answer, probabilities_of
 from service.api.problems import ProblemError
 from service.api.requests import RequestReader
+from service.api.v2.requests import InferReader
 from service.bundle import Bundle, BundleError, read_bundle
 from service.scoring import TOLERANCE, Logits, Scorer, ScorerFactory, prove
 
@@ -36,6 +37,7 @@ class LoadedModel:
     bundle: Bundle
     scorer: Scorer
     reader: RequestReader
+    infer_reader: InferReader
     logit_gap: float
     """Largest gap to the trained model's logits over the golden requests."""
 
@@ -63,7 +65,8 @@ def load_model(path: Path, *, scorer_factory: ScorerFactory, max_candidates: int
         reason = "golden"
         logit_gap = prove(scorer, bundle.golden)
         reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates)
-        model = LoadedModel(bundle=bundle, scorer=scorer, reader=reader, logit_gap=logit_gap)
+        infer_reader = InferReader(bundle.encoder, max_candidates)
+        model = LoadedModel(bundle=bundle, scorer=scorer, reader=reader, infer_reader=infer_reader, logit_gap=logit_gap)
         reason = "example"
         _prove_example(model)
     except BundleError as error:

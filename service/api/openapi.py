@@ -1,6 +1,7 @@
 """The OpenAPI document: the hot routes take and return raw bytes, so their types are attached here.
 
-The request examples are the student's own: the document is built again once its bundle is loaded.
+The request examples are the student's own, as raw values and as ids: the document is built again once its bundle is
+loaded.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from service.api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
 from service.api.schemas import PredictRequest, ProblemDetails
+from service.api.v2.schemas import InferenceRequest
 
 _SCHEMAS = "#/components/schemas/"
 _MEANINGS = {
@@ -39,18 +41,19 @@ def request_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def build(app: FastAPI, examples: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of `app`, with the given requests (form → body) as examples of every predict route."""
+def build(app: FastAPI, examples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of `app`; `examples`, wire type → form → body, stand at every route that takes the wire type."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (PredictRequest, ProblemDetails):
+    for model in (PredictRequest, ProblemDetails, InferenceRequest):
         schemas.update(_schemas_of(model))
     for operations in document["paths"].values():
         for operation in operations.values():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-            if content is not None and examples:
+            forms = {} if content is None else examples.get(content["schema"]["$ref"].removeprefix(_SCHEMAS), {})
+            if forms:
                 content["examples"] = {
-                    form: {"summary": f"Candidates as {form}", "value": body} for form, body in examples.items()
+                    form: {"summary": f"Candidates as {form}", "value": body} for form, body in forms.items()
                 }
     return document
 

@@ -1,5 +1,7 @@
 """Problems: every error body of the service, as RFC 9457 problem+json built from strings and integers only.
 
+Under /v2 the same errors take the form of the Open Inference Protocol: {"error": detail}, malformed is 400.
+
 Nothing of a request is echoed but a shortened `repr`, so a NaN or a broken character can never leave in an error.
 """
 
@@ -16,6 +18,8 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:ctr:"
+V2 = "/v2"
+"""Paths from here on speak the Open Inference Protocol."""
 _LONGEST = 160
 
 
@@ -36,6 +40,7 @@ class Problem(Enum):
     BODY_TOO_LARGE = ("body-too-large", 413, "The body has more bytes than one request may")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body is not declared as JSON")
     NOT_FOUND = ("not-found", 404, "There is no such path")
+    UNKNOWN_MODEL = ("unknown-model", 404, "There is no such model or version")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The path does not take this method")
     HTTP = ("http", 400, "The HTTP request cannot be answered")
     NOT_READY = ("not-ready", 503, "The service is not ready")
@@ -89,9 +94,12 @@ def shown(value: object) -> str:
 _KINDS: Mapping[type, str] = {list: "array", dict: "object", type(None): "null"}
 
 
-def to_response(error: ProblemError, *, status: int | None = None) -> Response:
-    """The HTTP answer for an error; `status` replaces the one of its type."""
+def to_response(error: ProblemError, path: str, *, status: int | None = None) -> Response:
+    """The HTTP answer for an error on `path`; `status` replaces the one of its type."""
     status = error.problem.status if status is None else status
+    if path == V2 or path.startswith(f"{V2}/"):
+        status = HTTPStatus.BAD_REQUEST.value if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
+        return Response(orjson.dumps({"error": _encodable(error.detail)}), status, error.headers, "application/json")
     body = {
         "type": TYPE_PREFIX + error.problem.slug,
         "title": error.problem.title,
@@ -108,26 +116,27 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-async def on_problem(_request: Request, error: Exception) -> Response:
+async def on_problem(request: Request, error: Exception) -> Response:
     """Exception handler for ProblemError."""
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
-    return to_response(error)
+    return to_response(error, request.scope["path"])
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Exception handler for the framework's own errors: no such path, wrong method, and whatever comes later."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     headers = dict(error.headers or {})
+    path = request.scope["path"]
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             detail = "no such path; /openapi.json lists every path of this service"
-            return to_response(ProblemError(Problem.NOT_FOUND, detail, headers=headers))
+            return to_response(ProblemError(Problem.NOT_FOUND, detail, headers=headers), path)
         case HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = headers.get("Allow", "another method")
             detail = f"got {request.method}, expected {allowed}"
             problem = ProblemError(
                 Problem.METHOD_NOT_ALLOWED, detail, got=request.method, expected=allowed, headers=headers
             )
-            return to_response(problem)
+            return to_response(problem, path)
         case status:
-            return to_response(ProblemError(Problem.HTTP, str(error.detail), headers=headers), status=status)
+            return to_response(ProblemError(Problem.HTTP, str(error.detail), headers=headers), path, status=status)

@@ -1,12 +1,14 @@
 """Routes: thin adapters between HTTP and the state of the app.
 
-The predict routes take the raw request and return raw bytes, because a typed body and a typed answer would cost more
-than the student does. They are routed by plain Starlette routes that stand before FastAPI's of the same paths: FastAPI
-0.165 adds 60-100 µs to a call, its own routes serve the OpenAPI document.
+The predict routes, and the infer routes of `service.api.v2`, take the raw request and return raw bytes, because a
+typed body and a typed answer would cost more than the student does. They are routed by plain Starlette routes that
+stand before FastAPI's of the same paths: FastAPI 0.165 adds 60-100 µs to a call, its own routes serve the OpenAPI
+document.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -18,16 +20,19 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from service.api import openapi
-from service.api.answers import answer
+from service.api.answers import Probabilities, answer
 from service.api.problems import Problem, ProblemError, shown
 from service.api.requests import decode
+from service.api.respond import JSON, respond
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
+from service.api.v2.routes import INFER_PATHS, add_v2_routes
 from service.middleware import call_of
+from service.scoring import Logits
 from service.state import STUDENT, TEACHER, Arm, State, described
 
-JSON = "application/json"
 PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
 """Path → the arm that answers it."""
+HOT_PATHS = frozenset({*PREDICT_PATHS, *INFER_PATHS})
 
 
 def build_router(state: State) -> APIRouter:
@@ -35,6 +40,7 @@ def build_router(state: State) -> APIRouter:
     router = APIRouter()
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
+    add_v2_routes(router, state)
     return router
 
 
@@ -48,8 +54,8 @@ class HotRoute(Route):
 
 
 def hot_routes(router: APIRouter) -> list[HotRoute]:
-    """The predict routes of `router` without FastAPI around them, to be matched first."""
-    documented = [route for route in router.routes if isinstance(route, APIRoute) and route.path in PREDICT_PATHS]
+    """The predict and infer routes of `router` without FastAPI around them, to be matched first."""
+    documented = [route for route in router.routes if isinstance(route, APIRoute) and route.path in HOT_PATHS]
     return [HotRoute(route.path, route.endpoint, methods=["POST"]) for route in documented]
 
 
@@ -64,27 +70,19 @@ async def predict(arm: Arm, request: Request) -> Response:
     encoded = arm.model.reader.encode(decoded)
     encoded_at = perf_counter()
     call.request_id = encoded.request_id or call.request_id
-    scored = await arm.lane.score(arm.model.scorer, encoded.context_ids, encoded.candidate_ids)
-    scored_at = perf_counter()
-    try:
-        probabilities_N = arm.model.probabilities(scored.logits)
-    except ProblemError:
-        arm.not_finite.inc()
-        raise
-    content = answer(
-        request_id=call.request_id,
-        arm=arm.name,
-        model=arm.model.name,
-        probabilities_N=probabilities_N,
-        fallback=False,
+    return await respond(
+        arm,
+        encoded,
+        decode_s=decoded_at - received,
+        encode_s=encoded_at - decoded_at,
+        render=partial(_predict_response, arm, call.request_id),
     )
-    arm.stages.decode.observe(decoded_at - received)
-    arm.stages.encode.observe(encoded_at - decoded_at)
-    if scored.queue_s is not None:
-        arm.stages.queue.observe(scored.queue_s)
-    arm.stages.infer.observe(scored.infer_s)
-    arm.stages.respond.observe(perf_counter() - scored_at)
-    arm.count(encoded, probabilities_N)
+
+
+def _predict_response(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Response:
+    content = answer(
+        request_id=request_id, arm=arm.name, model=arm.model.name, probabilities_N=probabilities_N, fallback=False
+    )
     return Response(content, media_type=JSON)
 
 

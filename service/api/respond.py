@@ -1,0 +1,45 @@
+"""From ids to an answer, counted: the part that every wire form shares.
+
+A wire form reads ids from its own kind of body and writes logits and probabilities into its own kind of answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from starlette.responses import Response
+
+from service.api.answers import Probabilities
+from service.api.problems import ProblemError
+from service.api.requests import EncodedRequest
+from service.scoring import Logits
+from service.state import Arm
+
+JSON = "application/json"
+Render = Callable[[Logits, Probabilities], Response]
+"""Logits [N] and probabilities [N] → the answer."""
+
+
+async def respond(arm: Arm, encoded: EncodedRequest, *, decode_s: float, encode_s: float, render: Render) -> Response:
+    """Score a request that took `decode_s` and `encode_s` seconds to read, and count it once it is answered.
+
+    Raises:
+        ProblemError: the lane refused it, or a logit is not finite.
+    """
+    scored = await arm.lane.score(arm.model.scorer, encoded.context_ids, encoded.candidate_ids)
+    scored_at = perf_counter()
+    try:
+        probabilities_N = arm.model.probabilities(scored.logits)
+    except ProblemError:
+        arm.not_finite.inc()
+        raise
+    response = render(scored.logits, probabilities_N)
+    arm.stages.decode.observe(decode_s)
+    arm.stages.encode.observe(encode_s)
+    if scored.queue_s is not None:
+        arm.stages.queue.observe(scored.queue_s)
+    arm.stages.infer.observe(scored.infer_s)
+    arm.stages.respond.observe(perf_counter() - scored_at)
+    arm.count(encoded, probabilities_N)
+    return response
