@@ -107,7 +107,8 @@ def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
     """A bar over some steps, with time left; call what it yields with each step's name before the step."""
     started = time.monotonic()
     columns = (TextColumn("{task.description:>28}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
-    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+    shown = sys.stderr.isatty()
+    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not shown) as bars:
         task = bars.add_task(what, total=total, completed=-1)
         yield lambda step: bars.update(task, advance=1, description=f"{what}: {step}")
     console.print(f"{what}: {time.monotonic() - started:.1f} s", highlight=False)
