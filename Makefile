@@ -3,6 +3,8 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 BUNDLES ?= bundles
+ITERATIONS ?= 5000
+SEED ?= 1
 # Extra options for pip and for `python -m training run`, e.g. TRAIN="--config training/configs/smoke.toml".
 PIP ?=
 TRAIN ?=
@@ -11,7 +13,7 @@ BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export download models bench-epoch lock clean
+.PHONY: help serve test check fmt train export download models bench-epoch bench-native fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,17 +51,25 @@ models: .venv/installed  ## every model that can be trained
 bench-epoch: .venv/installed  ## seconds of one training epoch of each phase on the data at hand, one core
 	taskset --cpu-list 0 $(BIN)/python -m training bench
 
+bench-native: .venv/installed  ## the native scorer against onnxruntime and against bare arithmetic, one core
+	taskset --cpu-list 0 $(BIN)/python -m export.bench_native
+
+fuzz-native:  ## random models and requests through the C core, under AddressSanitizer and UBSan
+	mkdir -p build
+	$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all service/native/fuzz.c -lm -o build/fuzz-native
+	build/fuzz-native $(ITERATIONS) $(SEED)
+
 lock: .venv/installed  ## write the installed versions to requirements.lock
 	$(BIN)/pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:  ## remove everything made here except data
-	rm -rf .venv runs bundles
+	rm -rf .venv runs bundles build service/native/*.so
 
 $(BUNDLES)/student/CURRENT: | .venv/installed
 	$(MAKE) train
 
-.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.[ch])
+.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.c service/native/*.h) $(wildcard service/native/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar on $(PIP) \
 	  --constraint requirements.lock --editable '.[dev]'

@@ -23,7 +23,8 @@ from export.golden import example_request, golden_requests
 from export.graph import OPSET, to_onnx
 from export.parity import check_parity
 from export.timing import DECIDING, time_scorers
-from service.bundle import Bundle, Calibration, Flops, Graph, Ids, Manifest, encoder_files, write_bundle
+from export.weights import weights_of
+from service.bundle import Bundle, Calibration, Flops, Graph, Ids, Manifest, Weights, encoder_files, write_bundle
 from service.scoring import OnnxScorer, Scorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
@@ -96,9 +97,10 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
     steps_in_all = STEPS_PER_FORM * len(serving_forms(model, context_fields)) + STEPS_PER_MODEL
     with steps(f"export {name}", steps_in_all) as report:
         exported = export_model(model, context_fields, report)
+    weights = weights_of(model)
     manifest = Manifest(
         name=name,
-        version=_version(exported.model_onnx, prepared),
+        version=_version(exported.model_onnx, weights, prepared),
         architecture=model.name,
         schema_digest=prepared.encoder.schema.digest,
         parameters=model.parameter_count(),
@@ -117,6 +119,7 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         example=example_request(model, prepared),
         model_onnx=exported.model_onnx,
         model_card=model_card(manifest, prepared.encoder.schema.fields),
+        weights=weights,
     )
     prove(OnnxScorer(bundle.model_onnx), bundle.golden)
     return write_bundle(root, bundle)
@@ -128,9 +131,11 @@ def _once(model_onnx: bytes, context_ids: Ids) -> float:
     return float(2 * one - two)
 
 
-def _version(model_onnx: bytes, prepared: Prepared) -> str:
-    """Twelve hex digits of everything that decides an answer: graph, schema, vocabularies, catalogue."""
+def _version(model_onnx: bytes, weights: Weights | None, prepared: Prepared) -> str:
+    """Twelve hex digits of everything that decides an answer: graph, weights, schema, vocabularies, catalogue."""
     digest = hashlib.sha256(hashlib.sha256(model_onnx).digest())
+    if weights is not None:
+        digest.update(hashlib.sha256(weights.to_bytes()).digest())
     for _name, content in sorted(encoder_files(prepared.encoder, prepared.catalogue).items()):
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:12]

@@ -121,6 +121,15 @@ class Metrics:
         self.model_info = Gauge(
             "ctr_model_info", "1 for every model being served.", ["model", "version", "sha"], registry=registry
         )
+        self.scorer_info = Gauge(
+            "ctr_scorer_info", "1 for the scorer that answers for a model.", ["model", "scorer"], registry=registry
+        )
+        self.native_scorer = Counter(
+            "ctr_native_scorer_total",
+            "Models loaded, by what became of the native scorer: chosen, not_wanted, no_weights, not_built, refused.",
+            ["result"],
+            registry=registry,
+        )
         self.model_loads = Counter(
             "ctr_model_loads_total", "Bundles tried, by result and reason.", ["result", "reason"], registry=registry
         )

@@ -15,14 +15,14 @@ from service.api.problems import ProblemError
 from service.api.requests import RequestReader
 from service.api.v2.requests import InferReader
 from service.bundle import Bundle, BundleError, read_bundle
-from service.scoring import TOLERANCE, Logits, Scorer, ScorerFactory, prove
+from service.scoring import TOLERANCE, Choice, Logits, Scorer, ScorerFactory, Wanted, choose_scorer, prove
 
 
 class LoadError(BundleError):
     """A bundle was refused.
 
     Attributes:
-        reason: the step that refused it: read, graph, golden or example.
+        reason: the step that refused it: read, graph, golden, scorer or example.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -35,11 +35,17 @@ class LoadedModel:
     """One model, ready to answer."""
 
     bundle: Bundle
-    scorer: Scorer
     reader: RequestReader
     infer_reader: InferReader
     logit_gap: float
     """Largest gap to the trained model's logits over the golden requests."""
+    choice: Choice
+    """Which scorer answers and why."""
+
+    @property
+    def scorer(self) -> Scorer:
+        """What answers."""
+        return self.choice.scorer
 
     @property
     def name(self) -> str:
@@ -51,8 +57,16 @@ class LoadedModel:
         return probabilities_of(logits_N, self.bundle.manifest.calibration)
 
 
-def load_model(path: Path, *, scorer_factory: ScorerFactory, max_candidates: int) -> LoadedModel:
+def load_model(
+    path: Path, *, scorer_factory: ScorerFactory, max_candidates: int, wanted: Wanted = "auto"
+) -> LoadedModel:
     """Read, check and warm up the bundle at `path`.
+
+    Args:
+        path: a bundle's root or version.
+        scorer_factory: what runs its graph: the reference, and the answering scorer unless the native one may be.
+        max_candidates: most candidates a request may send.
+        wanted: the setting CTR_SCORER.
 
     Raises:
         LoadError: whatever is wrong with it, on one line, and the step that found it.
@@ -61,12 +75,15 @@ def load_model(path: Path, *, scorer_factory: ScorerFactory, max_candidates: int
     try:
         bundle = read_bundle(path)
         reason = "graph"
-        scorer = scorer_factory(bundle.model_onnx)
+        reference = scorer_factory(bundle.model_onnx)
         reason = "golden"
-        logit_gap = prove(scorer, bundle.golden)
+        prove(reference, bundle.golden)
+        reason = "scorer"
+        choice = choose_scorer(reference, bundle, wanted)
+        logit_gap = prove(choice.scorer, bundle.golden)
         reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates)
         infer_reader = InferReader(bundle.encoder, max_candidates)
-        model = LoadedModel(bundle=bundle, scorer=scorer, reader=reader, infer_reader=infer_reader, logit_gap=logit_gap)
+        model = LoadedModel(bundle=bundle, reader=reader, infer_reader=infer_reader, logit_gap=logit_gap, choice=choice)
         reason = "example"
         _prove_example(model)
     except BundleError as error:

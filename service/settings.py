@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     """Milliseconds a teacher request may wait and run before it is answered with 504."""
     teacher_max_waiting: int = Field(default=8, ge=1)
     """Most teacher requests admitted at once, the running one included; a further one is answered with 503."""
+    scorer: Literal["auto", "native", "onnxruntime"] = "auto"
+    """What scores a bundle that has weights: auto takes the native scorer where it is built and agrees with
+    onnxruntime, native refuses the bundle otherwise, onnxruntime never tries it. Other bundles run as graphs."""
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
 

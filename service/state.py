@@ -112,7 +112,10 @@ class State:
         loads = self.metrics.model_loads
         try:
             model = load_model(
-                path, scorer_factory=self.scorer_factories[name], max_candidates=self.settings.max_candidates
+                path,
+                scorer_factory=self.scorer_factories[name],
+                max_candidates=self.settings.max_candidates,
+                wanted=self.settings.scorer,
             )
         except LoadError as error:
             logger.error("%s refused: %s", name, error)  # noqa: TRY400 - the message is the reason; a trace adds none
@@ -120,6 +123,8 @@ class State:
             self.reasons[name] = str(error)
             return
         loads.labels(result="ok", reason="none").inc()
+        self.metrics.native_scorer.labels(result=model.choice.result).inc()
+        logger.info("%s %s: %s answers: %s", name, model.name, model.scorer.name, model.choice.reason)
         self.reasons.pop(name, None)
         self.arms[name] = self._arm_of(name, model)
 
@@ -127,6 +132,7 @@ class State:
         """The arm with every instrument it will ever touch."""
         metrics, manifest = self.metrics, model.bundle.manifest
         metrics.model_info.labels(model=model.name, version=manifest.version, sha=manifest.files["model.onnx"]).set(1)
+        metrics.scorer_info.labels(model=model.name, scorer=model.scorer.name).set(1)
         for kind, flops in (("executed", manifest.flops.executed), ("effective", manifest.flops.effective)):
             metrics.flops_per_candidate.labels(model=model.name, kind=kind).set(flops)
         metrics.probabilities.add_model(model.name)
@@ -170,6 +176,7 @@ def described(arm: Arm) -> dict[str, Any]:
         "graph": stated["graph"],
         "calibration": stated["calibration"],
         "scorer": arm.model.scorer.name,
+        "scorer_reason": arm.model.choice.reason,
         "logit_gap": arm.model.logit_gap,
         "lineage": stated["lineage"],
     }

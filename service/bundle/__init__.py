@@ -14,6 +14,7 @@ from service.bundle.manifest import Calibration, Flops, Graph, Manifest
 from service.bundle.numeric import Buckets, Category
 from service.bundle.store import Bundle, read_bundle, replace_file, write_bundle
 from service.bundle.vocabulary import FIRST_VALUE_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+from service.bundle.weights import Weights
 
 __all__ = [
     "FIRST_VALUE_ID",
@@ -39,6 +40,7 @@ __all__ = [
     "Schema",
     "UnknownItem",
     "Vocabulary",
+    "Weights",
     "encoder_files",
     "json_bytes",
     "read_bundle",

@@ -27,12 +27,13 @@ from service.bundle.errors import BundleError
 from service.bundle.fields import Schema
 from service.bundle.golden import Golden
 from service.bundle.manifest import NAME, Manifest
+from service.bundle.weights import WEIGHTS, Weights
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
-OPTIONAL = frozenset({"catalogue.npz"})
-DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz")
+OPTIONAL = frozenset({"catalogue.npz", WEIGHTS})
+DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz", WEIGHTS)
 """The files that decide an answer; the others describe or prove it."""
 
 
@@ -48,6 +49,8 @@ class Bundle:
     """A raw request of every form, and the probabilities the trained model gives it."""
     model_onnx: bytes
     model_card: str
+    weights: Weights | None = None
+    """Of a DAGFM whose context can be computed once: what a native scorer needs."""
 
     @property
     def schema(self) -> Schema:
@@ -119,6 +122,7 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
         "golden.npz": bundle.golden.to_bytes(),
         "example.json": json_bytes(bundle.example, indent=2),
         "MODEL_CARD.md": bundle.model_card.encode(),
+        **({} if bundle.weights is None else {WEIGHTS: bundle.weights.to_bytes()}),
     }
 
 
@@ -140,8 +144,11 @@ def _assemble(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
         example=parse_json("example.json", contents["example.json"]),
         model_onnx=contents["model.onnx"],
         model_card=_text("MODEL_CARD.md", contents["MODEL_CARD.md"]),
+        weights=Weights.from_bytes(contents[WEIGHTS]) if WEIGHTS in contents else None,
     )
     _check_golden(bundle)
+    if bundle.weights is not None:
+        bundle.weights.check_fits(encoder.sizes)
     return bundle
 
 

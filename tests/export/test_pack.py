@@ -15,8 +15,9 @@ from export.forms import FullRows
 from export.graph import to_onnx
 from export.pack import export_model, pack
 from export.parity import ParityError, check_parity, model_logits
+from export.weights import weights_of
 from service.bundle import read_bundle
-from service.scoring import OnnxScorer, prove
+from service.scoring import NativeScorer, OnnxScorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
@@ -123,3 +124,34 @@ def test_the_comparison_divides_student_by_teacher(bundle_path: Path) -> None:
     assert ratios["test AUC"] == "1.250"
     assert ratios["parameters"] == "0.250"
     assert ratios["test log loss"] == "1.000"
+
+
+@pytest.mark.parametrize("name", names())
+def test_students_that_compute_the_context_once_have_weights_and_no_other_model(name: str) -> None:
+    weights = weights_of(model_of(name, SIZES))
+    assert (weights is not None) == name.startswith("dagfm")
+    assert weights is None or weights.kind == name.removeprefix("dagfm_")
+
+
+def test_a_dense_student_has_no_weights() -> None:
+    """Its context depends on the candidates."""
+    dense = build("dagfm_outer", {"embedding_size": 4, "layers": 2, "connect": "dense"}, SIZES)
+    assert weights_of(dense) is None
+
+
+def test_the_weights_of_a_packed_bundle_score_as_the_model_does(bundle_path: Path) -> None:
+    bundle = read_bundle(bundle_path)
+    assert bundle.weights is not None
+    scorer = NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
+    assert prove(scorer, bundle.golden) <= 1e-5
+
+
+def test_weights_belong_to_the_version(trained: Trained, prepared: Prepared, tmp_path: Path) -> None:
+    """Else a bundle exported before there were weights would stay without them."""
+    paths = []
+    for bias in (0.0, 1.0):
+        with torch.no_grad():
+            trained.model.readout.bias.fill_(bias)  # type: ignore[operator, union-attr] # a DAGFM's readout
+        paths.append(pack(trained, prepared, name="tiny", metrics={}, root=tmp_path / "bundles"))
+    assert read_bundle(paths[0]).manifest.files["weights.npz"] != read_bundle(paths[1]).manifest.files["weights.npz"]
+    assert paths[0] != paths[1]

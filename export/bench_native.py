@@ -1,0 +1,198 @@
+"""`python -m export.bench_native`: the native scorer against onnxruntime and against a bound of plain arithmetic.
+
+One run, one thread, rounds alternating between the contenders, medians over rounds; every request has ids of its own,
+so that embeddings come from where they would come from in production. The bound, native_bound.c, gathers the same rows
+and does the same multiply-adds and nothing else. The native scorer is timed through its Python interface.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+import torch
+import typer
+from rich.table import Table
+
+from export.forms import serving_forms
+from export.graph import to_onnx
+from export.parity import check_parity, random_ids
+from export.timing import SIZES
+from export.weights import weights_of
+from service.bundle import Ids, Weights
+from service.scoring import NativeScorer, OnnxScorer, Scorer
+from training.models.dagfm import DAGFM
+from training.models.registry import build
+from training.progress import results, results_table
+
+REQUESTS = 32
+"""Different requests per round."""
+LARGEST_BLOCK = 32
+"""Lanes of the bound on the widest machine."""
+_CACHE_LINE = 16  # floats
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns", "-shared", "-fPIC")
+"""The last but two keeps a row of 64 bytes from being copied by a call of memcpy."""
+
+Round = Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Sizes of a model to time."""
+
+    label: str
+    fields: int
+    context: int
+    values: int
+    """Ids of all fields."""
+
+
+SHAPES = (
+    Shape(label="MovieLens-1M", fields=7, context=5, values=13_000),
+    Shape(label="reference", fields=23, context=15, values=200_000),
+    Shape(label="Criteo", fields=39, context=20, values=1_300_000),
+)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """REQUESTS contexts [R, Fc] and their candidates [R, N, Fx]."""
+
+    contexts_RF: Ids
+    candidates_RNF: Ids
+
+    def scored_by(self, scorer: Scorer) -> Round:
+        """A round of all requests."""
+        pairs = [
+            (context_F[None], ids_NF) for context_F, ids_NF in zip(self.contexts_RF, self.candidates_RNF, strict=True)
+        ]
+        return lambda: [scorer.score(*pair) for pair in pairs]
+
+
+def main(
+    kind: Annotated[str, typer.Option(help="inner or outer.")] = "outer",
+    dimension: Annotated[int, typer.Option(help="D.")] = 16,
+    layers: Annotated[int, typer.Option(help="Propagation layers.")] = 3,
+    rounds: Annotated[int, typer.Option(help="Rounds per contender; the median counts.")] = 15,
+) -> None:
+    """Print microseconds and ratios for every shape and N."""
+    torch.manual_seed(0)
+    for shape in SHAPES:
+        sizes = [shape.values // shape.fields] * shape.fields
+        options = {"embedding_size": dimension, "layers": layers}
+        model = cast("DAGFM", build(f"dagfm_{kind}", options, sizes).eval())
+        results.print(_table(shape, kind, model, rounds))
+
+
+def _table(shape: Shape, kind: str, model: DAGFM, rounds: int) -> Table:
+    weights = cast("Weights", weights_of(model))
+    native = NativeScorer(weights, model.embedding.sizes, shape.context)
+    check_parity(model, native, shape.context, "native")
+    graphs = {
+        name: to_onnx(form, shape.context, shape.fields - shape.context)
+        for name, form in serving_forms(model, shape.context).items()
+    }
+    onnx = {name: OnnxScorer(graph) for name, graph in graphs.items()}
+    bound = Bound(model, weights, shape.context)
+    title = f"{shape.label}: {shape.fields} fields, {shape.context} context, {kind}, {native.level}; µs and ratios"
+    columns = (
+        "bound",
+        "native",
+        "graph",
+        "full rows",
+        "native / bound",
+        "graph / native",
+        "full rows / native",
+    )
+    table = results_table(title, "N", *columns)
+    for rows in SIZES:
+        requests = _requests(model.embedding.sizes, shape.context, rows)
+        contenders: dict[str, Round] = {"bound": bound.round(requests), "native": requests.scored_by(native)}
+        contenders |= {name: requests.scored_by(scorer) for name, scorer in onnx.items()}
+        table.add_row(str(rows), *_figures(_medians(contenders, rounds)))
+    return table
+
+
+def _figures(took: Mapping[str, float]) -> list[str]:
+    best = min(us for name, us in took.items() if name not in ("bound", "native"))
+    bound, native, full = took["bound"], took["native"], took["full_rows"]
+    times = [f"{us:.1f}" for us in (bound, native, best, full)]
+    return [*times, f"{native / bound:.2f}", f"{best / native:.1f}", f"{full / native:.1f}"]
+
+
+def _medians(contenders: Mapping[str, Round], rounds: int) -> dict[str, float]:
+    """Contender → median microseconds per request."""
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            run()  # the one before has left other things in the caches
+            started = time.perf_counter_ns()
+            run()
+            took[name].append((time.perf_counter_ns() - started) / 1e3 / REQUESTS)
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def _requests(sizes: list[int], context: int, rows: int) -> Requests:
+    candidates_RNF = random_ids(sizes[context:], REQUESTS * rows, seed=2).reshape(REQUESTS, rows, -1)
+    return Requests(random_ids(sizes[:context], REQUESTS, seed=1), candidates_RNF)
+
+
+class Bound:
+    """native_bound.c for one model: as many multiply-adds as its equations need, context once."""
+
+    def __init__(self, model: DAGFM, weights: Weights, context: int) -> None:
+        fields, dimension, candidates = model.fields, model.embedding.dimension, model.fields - context
+        edges = candidates * (candidates + 1) // 2
+        per_edge = dimension * (len(model.layers) * (1 if weights.q_LFFD is None else 2) + 1)  # 1: the connection
+        self._table = weights.embedding_VD
+        self._weights = np.ascontiguousarray(weights.p_LFFD).ravel()
+        self._first_F = np.cumsum([0, *model.embedding.sizes[:-1]])
+        self._scratch = np.zeros(LARGEST_BLOCK * candidates * dimension + _CACHE_LINE, np.float32)
+        shared = (model.edges - edges) * per_edge
+        self._numbers = [context, candidates, dimension, shared, edges * per_edge, edges * dimension]
+        self._bound = _compiled()
+        assert fields == context + candidates  # noqa: S101 - says what the numbers mean
+
+    def round(self, requests: Requests) -> Round:
+        """A round of all requests."""
+        numbers = np.array([*self._numbers, *requests.candidates_RNF.shape[:2]], np.int64)
+        arrays = (
+            self._table,
+            self._weights,
+            self._first_F,
+            self._scratch,
+            requests.contexts_RF,
+            requests.candidates_RNF,
+            numbers,
+        )
+        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
+
+        def run(_kept: object = arrays) -> None:
+            self._bound(*pointers)
+
+        return run
+
+
+def _compiled() -> Any:
+    """native_bound.c, compiled for this machine and loaded."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "bound.so"
+        source = Path(__file__).with_name("native_bound.c")
+        subprocess.run([*compiler, *_FLAGS, str(source), "-o", str(library)], check=True)
+        bound = ctypes.CDLL(str(library)).bound
+    bound.restype = ctypes.c_float
+    return bound
+
+
+if __name__ == "__main__":
+    typer.run(main)
