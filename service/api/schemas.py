@@ -110,7 +110,9 @@ class ModelInfo(Wire):
     calibration: dict[str, float]
     """probability = sigmoid(slope * logit + intercept)."""
     scorer: str
-    """What runs the graph."""
+    """What turns ids into logits: `native` or `onnxruntime`."""
+    scorer_reason: str
+    """Why this one answers."""
     logit_gap: float
     """Largest gap to the trained model's logits over the golden requests."""
     lineage: dict[str, Any]
