@@ -8,8 +8,6 @@
 
 #include "dagfm_core.h"
 
-#define MOST_AXES 4
-
 typedef struct {
     PyObject_HEAD
     dagfm_model *model;
@@ -52,7 +50,7 @@ typedef struct {
     const char *name;
     char format;
     int axes;
-    Py_ssize_t shape[MOST_AXES];
+    Py_ssize_t shape[4];
     Py_buffer view;
 } Argument;
 
@@ -257,20 +255,15 @@ static PyObject *Model_level(Model *self, void *Py_UNUSED(closure))
 static PyMethodDef Model_methods[] = {
     {"score", (PyCFunction)(void (*)(void))Model_score, METH_FASTCALL,
      "score(context_ids, candidate_ids, logits): write logits [N] of candidates [N, Fx] in the context [1, Fc]."},
-    {NULL},
-};
+    {NULL}};
 
 static PyGetSetDef Model_properties[] = {
-    {"level", (getter)Model_level, NULL, "The instruction set it computes with.", NULL},
-    {NULL},
-};
+    {"level", (getter)Model_level, NULL, "The instruction set it computes with.", NULL}, {NULL}};
 
 static PyType_Slot Model_slots[] = {
     {Py_tp_new, Model_new},         {Py_tp_dealloc, Model_dealloc},
     {Py_tp_methods, Model_methods}, {Py_tp_getset, Model_properties},
-    {Py_tp_doc, "One DAGFM, ready to score; safe to use from several threads at once."},
-    {0, NULL},
-};
+    {Py_tp_doc, "One DAGFM, ready to score; safe to use from several threads at once."}, {0, NULL}};
 
 static PyType_Spec Model_spec = {"service.native._dagfm.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT, Model_slots};
 
@@ -288,9 +281,7 @@ static PyObject *levels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored
 }
 
 static PyMethodDef functions[] = {
-    {"levels", levels, METH_NOARGS, "The instruction sets that can be chosen on this machine, best first."},
-    {NULL},
-};
+    {"levels", levels, METH_NOARGS, "The instruction sets that can be chosen on this machine, best first."}, {NULL}};
 
 static int execute(PyObject *module)
 {
@@ -303,7 +294,6 @@ static int execute(PyObject *module)
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "service.native._dagfm", "DAGFM in C.", 0, functions, slots, NULL, NULL, NULL,
-};
+    PyModuleDef_HEAD_INIT, "service.native._dagfm", "DAGFM in C.", 0, functions, slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__dagfm(void) { return PyModuleDef_Init(&definition); }

@@ -25,7 +25,10 @@ def sanitizers(tmp_path: Path) -> None:
         pytest.skip("no C compiler with sanitizers")
 
 
-@pytest.mark.parametrize("options", [(), ("-DDAGFM_PORTABLE",)], ids=["dispatched", "portable"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param((), id="dispatched", marks=pytest.mark.slow), pytest.param(("-DDAGFM_PORTABLE",), id="portable")],
+)
 def test_random_models_and_requests_meet_the_definition_under_sanitizers(
     tmp_path: Path, sanitizers: None, options: tuple[str, ...]
 ) -> None:
