@@ -8,6 +8,7 @@ import numpy as np
 
 from service.bundle.encoder import Ids
 from service.bundle.errors import BundleError, UnknownItem
+from service.loops import FINE, Table
 
 
 class Catalogue:
@@ -18,18 +19,24 @@ class Catalogue:
         candidate_ids_IF: ids of the Ff candidate fields of each item, in schema order.
 
     Raises:
-        BundleError: an item twice, or a count of rows that is not the count of items.
+        BundleError: an item twice or without text, or a count of rows that is not the count of items.
     """
 
     def __init__(self, items: Sequence[str], candidate_ids_IF: Ids) -> None:
         self.items = tuple(items)
         self.candidate_ids_IF = np.ascontiguousarray(candidate_ids_IF, np.int32)
-        self._row_of = {item: row for row, item in enumerate(self.items)}
         if self.candidate_ids_IF.ndim != 2 or len(self.items) != len(self.candidate_ids_IF):  # noqa: PLR2004
             got = f"{len(self.items)} items and ids of shape {self.candidate_ids_IF.shape}"
             raise BundleError(f"catalogue: got {got}, expected ids [items, candidate fields]")
-        if len(self._row_of) != len(self.items):
-            raise BundleError(f"catalogue: {len(self.items) - len(self._row_of)} item(s) occur more than once")
+        if "" in self.items:
+            raise BundleError("catalogue: an item has no text, expected the id that requests name it by")
+        twice = len(self.items) - len(set(self.items))
+        if twice:
+            raise BundleError(f"catalogue: {twice} item(s) occur more than once")
+        try:
+            self._rows = Table(self.items, 0)
+        except UnicodeEncodeError as error:
+            raise BundleError(f"catalogue: an item is no text that UTF-8 can write: {error.reason}") from error
 
     def __len__(self) -> int:
         return len(self.items)
@@ -40,16 +47,9 @@ class Catalogue:
         Raises:
             UnknownItem: the first item that is not here, with its position.
         """
-        row_of = self._row_of
-        try:
-            rows = [row_of[str(item) if type(item) is int else item] for item in items]  # type: ignore[index]
-        except (KeyError, TypeError):
-            raise self._first_unknown(items) from None
-        return self.candidate_ids_IF[rows]
-
-    def _first_unknown(self, items: Sequence[object]) -> UnknownItem:
-        for position, item in enumerate(items):
-            known = type(item) in (str, int) and str(item) in self._row_of
-            if not known:
-                return UnknownItem(position=position, item=item)
-        raise AssertionError("called although every item is known")
+        items = items if type(items) is list else list(items)
+        ids_NF = np.empty((len(items), self.candidate_ids_IF.shape[1]), np.int32)
+        position = self._rows.gather(items, self.candidate_ids_IF, ids_NF)
+        if position != FINE:
+            raise UnknownItem(position=position, item=items[position])
+        return ids_NF

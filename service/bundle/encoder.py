@@ -19,11 +19,13 @@ from service.bundle.errors import BadValue, BundleError
 from service.bundle.fields import Field, Schema
 from service.bundle.numeric import TRANSFORMS, Buckets, Category
 from service.bundle.vocabulary import FIRST_VALUE_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+from service.loops import FINE, Table, encode_row
 
 Raw = str | int | float | None
 Ids = npt.NDArray[np.int32]
 
-_CATEGORICAL_TYPES: frozenset[type] = frozenset({str, int, NoneType})
+_PLAIN: frozenset[type] = frozenset({list, tuple})
+"""What the loops read; another sequence is made a list."""
 _NUMERIC_TYPES: frozenset[type] = frozenset({int, float, NoneType})
 
 
@@ -32,9 +34,11 @@ class FieldEncoder(Protocol):
 
     size: int
     """Number of ids: every id is in [0, size)."""
+    table: Table | None
+    """Of a field whose values are looked up as they are; None where they must be computed with first."""
 
-    def encode(self, column_N: Sequence[Raw]) -> Ids:
-        """Ids [N]; raises BadValue at the first value of a wrong type."""
+    def encode(self, column_N: Sequence[Raw], out_N: Ids) -> None:
+        """Write ids [N]; raises BadValue at the first value of a wrong type."""
         ...
 
 
@@ -43,19 +47,16 @@ class CategoricalEncoder:
 
     def __init__(self, field: Field, vocabulary: Vocabulary) -> None:
         self.size = len(vocabulary)
+        self.table: Table | None = vocabulary.table
+        self._encode = vocabulary.table.encode
         self._name = field.name
-        self._ids: dict[Raw, int] = {None: PADDING_ID, "": PADDING_ID}
-        self._ids.update(vocabulary.ids)
 
-    def encode(self, column_N: Sequence[Raw]) -> Ids:
-        """Ids [N]; raises BadValue for a float, a boolean, a list or an object."""
-        types = set(map(type, column_N))
-        if not types <= _CATEGORICAL_TYPES:
-            raise _bad_type(self._name, column_N, _CATEGORICAL_TYPES, "a string, an integer or null")
-        if int in types:
-            column_N = [str(value) if type(value) is int else value for value in column_N]
-        lookup = self._ids.get
-        return np.array([lookup(value, UNKNOWN_ID) for value in column_N], np.int32)
+    def encode(self, column_N: Sequence[Raw], out_N: Ids) -> None:
+        """Write ids [N]; raises BadValue for a float, a boolean, a list or an object."""
+        column_N = column_N if type(column_N) in _PLAIN else list(column_N)
+        position = self._encode(column_N, out_N, PADDING_ID, UNKNOWN_ID)
+        if position != FINE:
+            raise _bad_type(self._name, column_N, position, "a string, an integer or null")
 
 
 class NumericCategoryEncoder:
@@ -63,19 +64,17 @@ class NumericCategoryEncoder:
 
     def __init__(self, field: Field, rule: Category, vocabulary: Vocabulary) -> None:
         self.size = len(vocabulary)
+        self.table: Table | None = None
         self._name = field.name
         self._transform = TRANSFORMS[rule.transform]
-        self._ids = vocabulary.ids
+        self._encode = vocabulary.table.encode
 
-    def encode(self, column_N: Sequence[Raw]) -> Ids:
-        """Ids [N]; raises BadValue for what is not a finite number."""
+    def encode(self, column_N: Sequence[Raw], out_N: Ids) -> None:
+        """Write ids [N]; raises BadValue for what is not a finite number."""
         numbers = _finite(self._name, column_N)
-        return np.array([self._id_of(number) for number in numbers], np.int32)
-
-    def _id_of(self, number: float | None) -> int:
-        if number is None:
-            return PADDING_ID
-        return self._ids.get(str(self._transform(number)), UNKNOWN_ID)
+        transform = self._transform
+        categories = [None if number is None else transform(number) for number in numbers]
+        self._encode(categories, out_N, PADDING_ID, UNKNOWN_ID)
 
 
 class BucketEncoder:
@@ -83,15 +82,16 @@ class BucketEncoder:
 
     def __init__(self, field: Field, rule: Buckets) -> None:
         self.size = FIRST_VALUE_ID + len(rule.edges) + 1
+        self.table: Table | None = None
         self._name = field.name
         self._edges = np.array(rule.edges, np.float64)
 
-    def encode(self, column_N: Sequence[Raw]) -> Ids:
-        """Ids [N]; raises BadValue for what is not a finite number."""
+    def encode(self, column_N: Sequence[Raw], out_N: Ids) -> None:
+        """Write ids [N]; raises BadValue for what is not a finite number."""
         numbers = _finite(self._name, column_N)
         filled_N = np.array([math.nan if number is None else number for number in numbers], np.float64)
         ids_N = FIRST_VALUE_ID + np.searchsorted(self._edges, filled_N, side="right")
-        return np.where(np.isnan(filled_N), PADDING_ID, ids_N).astype(np.int32)
+        out_N[:] = np.where(np.isnan(filled_N), PADDING_ID, ids_N)
 
 
 class Encoder:
@@ -108,6 +108,10 @@ class Encoder:
         self.schema = schema
         self.vocabularies = dict(vocabularies)
         self._encoders = {field.name: _encoder_of(field, vocabularies) for field in schema.fields}
+        self._context = tuple(field.name for field in schema.context)
+        self._context_tables = tuple(self._encoders[name].table for name in self._context)
+        computed = [(i, name) for i, name in enumerate(self._context) if self._context_tables[i] is None]
+        self._computed_context = tuple((i, name, self._encoders[name].encode) for i, name in computed)
 
     @property
     def sizes(self) -> list[int]:
@@ -116,7 +120,9 @@ class Encoder:
 
     def encode_column(self, name: str, column_N: Sequence[Raw]) -> Ids:
         """Ids [N] of one field's values; raises BadValue."""
-        return self._encoders[name].encode(column_N)
+        ids_N = np.empty(len(column_N), np.int32)
+        self._encoders[name].encode(column_N, ids_N)
+        return ids_N
 
     def encode(self, fields: Sequence[Field], columns: Mapping[str, Sequence[Raw]]) -> Ids:
         """Ids [N, len(fields)], one column per field in the order given.
@@ -126,22 +132,33 @@ class Encoder:
             KeyError: a field has no column.
             ValueError: columns of different lengths.
         """
-        lengths = {field.name: len(columns[field.name]) for field in fields}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"columns differ in length: {lengths}")
-        rows = next(iter(lengths.values()), 0)
-        ids_NF = np.empty((rows, len(fields)), np.int32)
+        lengths = {len(columns[field.name]) for field in fields}
+        if len(lengths) > 1:
+            found = {field.name: len(columns[field.name]) for field in fields}
+            raise ValueError(f"columns differ in length: {found}")
+        ids_NF = np.empty((lengths.pop() if lengths else 0, len(fields)), np.int32)
         for position, field in enumerate(fields):
-            ids_NF[:, position] = self.encode_column(field.name, columns[field.name])
+            self._encoders[field.name].encode(columns[field.name], ids_NF[:, position])
         return ids_NF
 
     def encode_context(self, context: Mapping[str, Raw]) -> Ids:
-        """Ids [1, Fc] of one context; a BadValue raised here has no position."""
+        """Ids [1, Fc] of one context; a BadValue raised here has no position.
+
+        Raises:
+            BadValue: a value of a wrong type.
+            KeyError: a field has no value.
+        """
+        ids_F = np.empty(len(self._context), np.int32)
+        place = encode_row(self._context_tables, self._context, context, ids_F, PADDING_ID, UNKNOWN_ID)
         try:
-            fields = self.schema.context
-            return self.encode(fields, {field.name: [context[field.name]] for field in fields}).reshape(1, -1)
+            if place != FINE:
+                name = self._context[place]
+                self._encoders[name].encode([context[name]], ids_F[place : place + 1])
+            for place, name, encode in self._computed_context:
+                encode([context[name]], ids_F[place : place + 1])
         except BadValue as bad:
             raise BadValue(field=bad.field, position=None, got=bad.got, expected=bad.expected) from None
+        return ids_F[None]
 
 
 def _encoder_of(field: Field, vocabularies: Mapping[str, Vocabulary]) -> FieldEncoder:
@@ -157,7 +174,8 @@ def _encoder_of(field: Field, vocabularies: Mapping[str, Vocabulary]) -> FieldEn
 def _finite(name: str, column_N: Sequence[Raw]) -> Sequence[float | None]:
     """The column if every value is a finite number or None; raises BadValue at the first that is not."""
     if not set(map(type, column_N)) <= _NUMERIC_TYPES:
-        raise _bad_type(name, column_N, _NUMERIC_TYPES, "a finite number or null")
+        wrong = next(i for i, value in enumerate(column_N) if type(value) not in _NUMERIC_TYPES)
+        raise _bad_type(name, column_N, wrong, "a finite number or null")
     numbers_N: Sequence[float | None] = column_N  # type: ignore[assignment]
     position = _first_not_finite(numbers_N)
     if position is not None:
@@ -177,7 +195,6 @@ def _first_not_finite(numbers_N: Sequence[float | None]) -> int | None:
     return None
 
 
-def _bad_type(name: str, column_N: Sequence[Raw], allowed: frozenset[type], expected: str) -> BadValue:
-    position = next(i for i, value in enumerate(column_N) if type(value) not in allowed)
+def _bad_type(name: str, column_N: Sequence[Raw], position: int, expected: str) -> BadValue:
     value = column_N[position]
     return BadValue(field=name, position=position, got=f"{type(value).__name__} {value!r:.80}", expected=expected)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from service.bundle.errors import BundleError
+from service.loops import Table
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -26,8 +27,13 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if not all(type(value) is str and value for value in self.values):
             raise BundleError("vocabulary: every value must be a non-empty string")
-        if len(self.ids) != len(self.values):
-            raise BundleError(f"vocabulary: {len(self.values) - len(self.ids)} value(s) occur more than once")
+        try:
+            "".join(self.values).encode()
+        except UnicodeEncodeError as error:
+            raise BundleError(f"vocabulary: a value is no text that UTF-8 can write: {error.reason}") from error
+        distinct = len(set(self.values))
+        if distinct != len(self.values):
+            raise BundleError(f"vocabulary: {len(self.values) - distinct} value(s) occur more than once")
 
     @classmethod
     def fit(cls, counts: Mapping[str, int], *, min_count: int = 1) -> Vocabulary:
@@ -41,9 +47,9 @@ class Vocabulary:
         return cls(tuple(value for value in dict.fromkeys(values) if value))
 
     @cached_property
-    def ids(self) -> dict[str, int]:
-        """Value → id."""
-        return {value: position + FIRST_VALUE_ID for position, value in enumerate(self.values)}
+    def table(self) -> Table:
+        """Value → id, prepared for looking up columns."""
+        return Table(self.values, FIRST_VALUE_ID)
 
     def __len__(self) -> int:
         """Number of ids, padding and unknown included: the height of the field's embedding table."""

@@ -52,6 +52,12 @@ def test_its_length_is_the_count_of_items() -> None:
     assert len(CATALOGUE) == 3
 
 
+@pytest.mark.parametrize(("item", "message"), [("", "no text"), ("\ud800", "UTF-8")])
+def test_an_item_that_no_request_can_name_is_refused(item: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        Catalogue(["a", item], np.zeros((2, 1), np.int32))
+
+
 def test_an_item_twice_is_refused() -> None:
     with pytest.raises(BundleError, match=r"1 item\(s\) occur more than once"):
         Catalogue(["lamp", "42", "lamp"], IDS_IF)

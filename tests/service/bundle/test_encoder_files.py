@@ -50,7 +50,7 @@ def test_a_catalogue_may_be_empty(encoder: Encoder) -> None:
 
 
 @example(["lamp\0"])
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=5))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), unique=True, max_size=5))
 def test_any_item_id_is_read_back_or_refused_when_written(encoder: Encoder, items: list[str]) -> None:
     catalogue = Catalogue(items, np.zeros((len(items), 2), np.int32))
     if any(item.endswith("\0") for item in items):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +51,9 @@ def test_values_can_be_kept_in_order_of_first_appearance() -> None:
 @given(st.lists(st.text(min_size=1), unique=True))
 def test_ids_count_from_two_without_a_gap(values: list[str]) -> None:
     vocabulary = Vocabulary(tuple(values))
-    assert [vocabulary.ids[value] for value in values] == list(range(2, 2 + len(values)))
+    ids_N = np.empty(len(values), np.int32)
+    assert vocabulary.table.encode(values, ids_N, 0, 1) == -1
+    assert ids_N.tolist() == list(range(2, 2 + len(values)))
     assert len(vocabulary) == 2 + len(values)
 
 
@@ -63,3 +66,8 @@ def test_a_value_twice_is_refused() -> None:
 def test_a_value_that_is_no_text_or_empty_is_refused(value: Any) -> None:
     with pytest.raises(BundleError, match="non-empty string"):
         Vocabulary(("a", value))
+
+
+def test_a_value_that_utf8_cannot_write_is_refused() -> None:
+    with pytest.raises(BundleError, match="UTF-8"):
+        Vocabulary(("a", "\ud800"))
