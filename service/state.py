@@ -16,6 +16,7 @@ from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
 from service.bundle import UNKNOWN_ID, Ids
 from service.lanes import Lane, StudentLane, TeacherLane
+from service.loops import count
 from service.metrics import Metrics, ProbabilityHistogram, StageTimers
 from service.models import LoadedModel, LoadError, load_model
 from service.scoring import ScorerFactory
@@ -55,12 +56,11 @@ class Arm:
 
 
 def _count_unknown(ids_NF: Ids, counters: tuple[Counter, ...]) -> None:
-    unknown_NF = ids_NF == UNKNOWN_ID
-    if not np.count_nonzero(unknown_NF):  # the usual case, and much the cheaper question
-        return
-    for counter, count in zip(counters, unknown_NF.sum(axis=0).tolist(), strict=True):
-        if count:
-            counter.inc(count)
+    counts_F = np.empty(len(counters), np.int64)
+    if count(ids_NF, UNKNOWN_ID, counts_F):  # usually none is
+        for counter, found in zip(counters, counts_F.tolist(), strict=True):
+            if found:
+                counter.inc(found)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,8 +1,9 @@
 """From the body of a request to ids: read once, checked whole, encoded by the very encoder that training used.
 
-    {"unit": "user-42"?, "request_id": "…"?, "context": {field: value}, and exactly one of
-     "candidates": {field: [value, …]}        columns (fastest)
+    {"unit": "user-42"?, "request_id": "…"?, "context": {field: value} or "context_ids": {field: id}, and exactly one of
+     "candidates": {field: [value, …]}        columns
      "candidates": [{field: value}, …]        rows
+     "candidate_ids": {field: [id, …]}        columns of ids of the bundle's vocabularies, for callers that have them
      "items": [id, …]}                        looked up in the bundle's catalogue
 
 Every error names the field, the position, what was got and what is expected. An unknown *value* is no error: it has
@@ -14,23 +15,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from service.api.contexts import ContextCache
+from service.api.fields import RoleFields
 from service.api.problems import Problem, ProblemError, shown
-from service.bundle import BadValue, Catalogue, Encoder, Field, Ids, Raw, Role, UnknownItem
+from service.bundle import BadValue, Catalogue, Encoder, Ids, Role, UnknownItem
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 """What a request id may be, in the body and in the header X-Request-Id: safe in a log line, a URL and a key."""
 MAX_UNIT_LENGTH = 256
 """Most characters of a unit."""
 
-KEYS = ("unit", "request_id", "context", "candidates", "items")
+CANDIDATE_KEYS = ("candidates", "candidate_ids", "items")
+"""The forms that candidates come in; a request has exactly one."""
+KEYS = ("unit", "request_id", "context", "context_ids", *CANDIDATE_KEYS)
 _KEY_SET = frozenset(KEYS)
-_SHAPES = "expected {field: [value, ...]} (columns) or [{field: value}, ...] (rows)"
+_SHAPES = "{field: [value, ...]} (columns) or [{field: value}, ...] (rows)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,21 +77,28 @@ def _non_finite_at(body: bytes) -> tuple[str | None, int | None]:
     JSON has no such numbers, so the decoder stops at them knowing line and column alone; a caller wants the field.
     """
     try:
-        decoded = json.loads(body)
+        path = _path_to_non_finite(json.loads(body))
     except (ValueError, RecursionError):
         return None, None
-    if type(decoded) is not dict:
-        return None, None
-    context, candidates = decoded.get("context"), decoded.get("candidates")
-    cells: list[tuple[str, int | None, Any]] = []
-    if type(context) is dict:
-        cells += [(name, None, value) for name, value in context.items()]
-    for name, column in candidates.items() if type(candidates) is dict else ():
-        cells += [(name, position, value) for position, value in enumerate(column if type(column) is list else ())]
-    for position, row in enumerate(candidates if type(candidates) is list else ()):
-        cells += [(name, position, value) for name, value in (row.items() if type(row) is dict else ())]
-    found = (cell for cell in cells if type(cell[2]) is float and not math.isfinite(cell[2]))
-    return next(((name, position) for name, position, _value in found), (None, None))
+    fields = [step for step in path or () if type(step) is str]
+    positions = [step for step in path or () if type(step) is int]
+    return fields[-1] if fields else None, positions[-1] if positions else None
+
+
+def _path_to_non_finite(value: object) -> tuple[str | int, ...] | None:
+    """Keys and positions that lead to the first number in `value` that is not finite; None if all are."""
+    if type(value) is float:
+        return None if math.isfinite(value) else ()
+    steps: Iterable[tuple[str | int, object]] = ()
+    if type(value) is dict:
+        steps = value.items()
+    elif type(value) is list:
+        steps = enumerate(value)
+    for step, inner in steps:
+        path = _path_to_non_finite(inner)
+        if path is not None:
+            return (step, *path)
+    return None
 
 
 class RequestReader:
@@ -96,18 +108,18 @@ class RequestReader:
         encoder: the bundle's encoder.
         catalogue: the bundle's catalogue, None when it has none.
         max_candidates: most candidates of one request.
+        contexts: what remembers encoded contexts, None to encode each.
     """
 
-    def __init__(self, encoder: Encoder, catalogue: Catalogue | None, max_candidates: int) -> None:
+    def __init__(
+        self, encoder: Encoder, catalogue: Catalogue | None, max_candidates: int, contexts: ContextCache | None = None
+    ) -> None:
         self._encoder = encoder
         self._catalogue = catalogue
         self._max_candidates = max_candidates
-        self._fields: Mapping[Role, tuple[Field, ...]] = {
-            Role.CONTEXT: encoder.schema.context,
-            Role.CANDIDATE: encoder.schema.candidate,
-        }
-        self._names = {role: tuple(field.name for field in fields) for role, fields in self._fields.items()}
-        self._name_sets = {role: frozenset(names) for role, names in self._names.items()}
+        self._context = RoleFields(encoder, Role.CONTEXT)
+        self._candidate = RoleFields(encoder, Role.CANDIDATE)
+        self._encode_context = encoder.encode_context if contexts is None else contexts.around(encoder.encode_context)
 
     def read(self, body: bytes) -> EncodedRequest:
         """`encode(decode(body))`; raises ProblemError."""
@@ -119,7 +131,7 @@ class RequestReader:
             raise _unknown_key(request)
         try:
             return EncodedRequest(
-                context_ids=self._context_ids(request.get("context")),
+                context_ids=self._context_ids(request),
                 candidate_ids=self._candidate_ids(request),
                 unit=_text(request, "unit"),
                 request_id=_request_id(request),
@@ -129,74 +141,49 @@ class RequestReader:
                 Problem.BAD_VALUE, str(bad), field=bad.field, position=bad.position, got=bad.got, expected=bad.expected
             ) from None
 
-    def _context_ids(self, context: object) -> Ids:
-        """Ids [1, Fc]; a model without context fields needs no context."""
-        if context is None and not self._names[Role.CONTEXT]:
+    def _context_ids(self, request: Mapping[str, Any]) -> Ids:
+        """Ids [1, Fc] from whichever of the two forms the request has; a model without context fields needs none."""
+        raw = "context_ids" in request
+        if raw and "context" in request:
+            raise _not_one(["context", "context_ids"], "context", "at most one of context and context_ids")
+        where = "context_ids" if raw else "context"
+        context = request.get(where)
+        if context is None and not self._context.names:
             context = {}
         if type(context) is not dict:
             problem = Problem.MISSING_FIELD if context is None else Problem.MALFORMED_REQUEST
-            expected = self._expected(Role.CONTEXT)
-            detail = f"context is {shown(context)}, expected an object with the {expected}"
-            raise ProblemError(problem, detail, field="context", got=shown(context), expected=expected)
-        if context.keys() != self._name_sets[Role.CONTEXT]:
-            raise self._wrong_fields(context, Role.CONTEXT, "context")
-        return self._encoder.encode_context(context)
+            expected = self._context.described
+            detail = f"{where} is {shown(context)}, expected an object with the {expected}"
+            raise ProblemError(problem, detail, field=where, got=shown(context), expected=expected)
+        self._context.check(context, where)
+        return self._context.ids_of_row(context, where) if raw else self._encode_context(context)
 
     def _candidate_ids(self, request: Mapping[str, Any]) -> Ids:
-        """Ids [N, Ff] from whichever of the three forms the request has."""
-        if ("candidates" in request) == ("items" in request):
-            got = "both" if "items" in request else "neither"
-            detail = f"got {got} of candidates and items, expected exactly one"
-            raise ProblemError(Problem.MALFORMED_REQUEST, detail, field="candidates", got=got, expected="exactly one")
-        if "items" in request:
-            return self._ids_of_items(request["items"])
-        match request["candidates"]:
-            case dict() as columns:
-                self._check_columns(columns)
-            case list() as rows:
-                columns = self._columns_of_rows(rows)
-            case other:
-                detail = f"candidates is {shown(other)}, {_SHAPES}"
-                raise ProblemError(Problem.MALFORMED_REQUEST, detail, field="candidates", got=shown(other))
-        return self._encoder.encode(self._fields[Role.CANDIDATE], columns)
-
-    def _check_columns(self, columns: Mapping[str, Any]) -> None:
-        """Raise unless every candidate field has a column, each a list of one common length in 1..max."""
-        if columns.keys() != self._name_sets[Role.CANDIDATE]:
-            raise self._wrong_fields(columns, Role.CANDIDATE, "candidates")
-        for name, column in columns.items():
-            if type(column) is not list:
-                detail = f"candidates.{name} is {shown(column)}, expected a list with one value per candidate"
-                raise ProblemError(
-                    Problem.MALFORMED_REQUEST, detail, field=name, got=shown(column), expected="a list of values"
-                )
-        names = self._names[Role.CANDIDATE]
-        rows = len(columns[names[0]])
-        for name in names:
-            if len(columns[name]) != rows:
-                got, expected = f"{len(columns[name])} values", f"{rows}, as {names[0]!r} has"
-                detail = f"candidates.{name} has {got}, expected {expected}"
-                raise ProblemError(Problem.RAGGED_COLUMNS, detail, field=name, got=got, expected=expected)
-        self._check_count(rows, "candidates")
-
-    def _columns_of_rows(self, rows: Sequence[Any]) -> dict[str, list[Raw]]:
-        """N rows turned into columns; raises at the first row that is no object with exactly the candidate fields."""
-        self._check_count(len(rows), "candidates")
-        expected = self._name_sets[Role.CANDIDATE]
-        for position, row in enumerate(rows):
-            if type(row) is not dict:
-                detail = f"candidates[{position}] is {shown(row)}, expected an object {{field: value}}"
-                raise ProblemError(
-                    Problem.MALFORMED_REQUEST, detail, position=position, got=shown(row), expected="an object"
-                )
-            if row.keys() != expected:
-                raise self._wrong_fields(row, Role.CANDIDATE, f"candidates[{position}]", position)
-        return {name: [row[name] for row in rows] for name in self._names[Role.CANDIDATE]}
+        """Ids [N, Ff] from whichever of the four forms the request has."""
+        sent = [key for key in CANDIDATE_KEYS if key in request]
+        if len(sent) != 1:
+            raise _not_one(sent, "candidates", f"exactly one of {', '.join(CANDIDATE_KEYS)}")
+        match sent[0], request[sent[0]]:
+            case "items", items:
+                return self._ids_of_items(items)
+            case where, dict() as columns:
+                rows = self._candidate.check_columns(columns, where)
+                self._check_count(rows, where)
+                if where == "candidate_ids":
+                    return self._candidate.ids_of_columns(columns, rows, where)
+            case "candidates", list() as values:
+                self._check_count(len(values), "candidates")
+                columns = self._candidate.columns_of(values, "candidates")
+            case where, other:
+                expected = _SHAPES if where == "candidates" else "{field: [id, ...]}"
+                detail = f"{where} is {shown(other)}, expected {expected}"
+                raise ProblemError(Problem.MALFORMED_REQUEST, detail, field=where, got=shown(other), expected=expected)
+        return self._encoder.encode(self._candidate.fields, columns)
 
     def _ids_of_items(self, items: Any) -> Ids:
         """Ids [N, Ff] from the catalogue."""
         if self._catalogue is None:
-            expected = f"candidates with the {self._expected(Role.CANDIDATE)}"
+            expected = f"candidates with the {self._candidate.described}"
             detail = f"items were sent, but the model has no catalogue; send {expected}"
             raise ProblemError(Problem.NO_CATALOGUE, detail, field="items", expected=expected)
         if type(items) is not list:
@@ -216,39 +203,22 @@ class RequestReader:
 
     def _check_count(self, count: int, where: str) -> None:
         """Raise unless 1 <= N <= max_candidates."""
+        if 1 <= count <= self._max_candidates:
+            return
         expected = f"1 to {self._max_candidates}"
         if count == 0:
             raise ProblemError(
                 Problem.NO_CANDIDATES, f"{where} is empty, expected {expected}", field=where, got="0", expected=expected
             )
-        if count > self._max_candidates:
-            detail = f"{where} has {count}, expected {expected}; split the request"
-            raise ProblemError(Problem.TOO_MANY_CANDIDATES, detail, field=where, got=str(count), expected=expected)
+        detail = f"{where} has {count}, expected {expected}; split the request"
+        raise ProblemError(Problem.TOO_MANY_CANDIDATES, detail, field=where, got=str(count), expected=expected)
 
-    def _wrong_fields(
-        self, got: Mapping[str, Any], role: Role, where: str, position: int | None = None
-    ) -> ProblemError:
-        """The error for an object that has not exactly the fields of `role`: misplaced, unknown or missing."""
-        other = Role.CANDIDATE if role is Role.CONTEXT else Role.CONTEXT
-        expected = self._expected(role)
-        for name in got:
-            if name in self._name_sets[other]:
-                detail = f"{where} has {name!r}, which is a {other.value} field; expected the {expected}"
-                return ProblemError(
-                    Problem.MISPLACED_FIELD, detail, field=name, position=position, got=where, expected=expected
-                )
-        for name in got:
-            if name not in self._name_sets[role]:
-                detail = f"{where} has an unknown field {shown(name)}; expected the {expected}"
-                return ProblemError(
-                    Problem.UNKNOWN_FIELD, detail, field=name[:80], position=position, expected=expected
-                )
-        missing = next(name for name in self._names[role] if name not in got)
-        detail = f"{where} lacks {missing!r}; expected the {expected}"
-        return ProblemError(Problem.MISSING_FIELD, detail, field=missing, position=position, expected=expected)
 
-    def _expected(self, role: Role) -> str:
-        return f"{role.value} fields {', '.join(self._names[role]) or '(none)'}"
+def _not_one(sent: Sequence[str], field: str, expected: str) -> ProblemError:
+    got = " and ".join(sent) or "none"
+    return ProblemError(
+        Problem.MALFORMED_REQUEST, f"got {got}, expected {expected}", field=field, got=got, expected=expected
+    )
 
 
 def _unknown_key(request: Mapping[str, Any]) -> ProblemError:

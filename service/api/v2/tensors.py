@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from service.api.problems import Problem, ProblemError, shown
 from service.bundle import Ids
+from service.loops import FINE, check_ids
 
 CONTEXT_IDS = "context_ids"
 CANDIDATE_IDS = "candidate_ids"
@@ -25,7 +26,6 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {"INT32": np.dtype("<i4"), "INT64": np.
 """Datatype → how its elements lie in a binary tensor."""
 
 _UNSIGNED: Mapping[int, type[np.unsignedinteger[Any]]] = {4: np.uint32, 8: np.uint64}
-_INTEGER: frozenset[type] = frozenset({int})
 
 
 class InputReader:
@@ -44,6 +44,7 @@ class InputReader:
         self._sizes = tuple(sizes)
         self._max_rows = max_rows
         self._sizes_F = {width: np.array(sizes, dtype) for width, dtype in _UNSIGNED.items()}
+        self._sizes_per_field = np.array(sizes, np.int64)
 
     @property
     def shape(self) -> list[int]:
@@ -55,13 +56,11 @@ class InputReader:
         self._datatype(tensor)
         rows = self._rows(tensor)
         values = self._flat(tensor.get("data"), rows)
-        try:
-            if not set(map(type, values)) <= _INTEGER:  # numpy would cut a float and take a boolean
-                raise self._bad_id(values)
-            ids_NF = np.array(values, np.int32).reshape(rows, len(self.fields))
-        except OverflowError:
-            raise self._bad_id(values) from None
-        return self._checked(ids_NF)
+        ids_NF = np.empty((rows, len(self.fields)), np.int32)
+        place = check_ids(values, self._sizes_per_field, ids_NF)
+        if place != FINE:
+            raise self._bad_id(place, values[place])
+        return ids_NF
 
     def from_bytes(self, tensor: Mapping[str, Any], body: bytes, offset: int, size: int) -> Ids:
         """Ids [N, F] from the `size` bytes of the body at `offset`; raises ProblemError."""
@@ -127,21 +126,19 @@ class InputReader:
         """The ids as aligned int32, once each is known to be in [0, size of its field)."""
         width = ids_NF.dtype.itemsize
         unsigned_NF = ids_NF.view(_UNSIGNED[width])  # so that one comparison finds negative ids too
-        if (unsigned_NF >= self._sizes_F[width]).any():
-            raise self._bad_id(ids_NF.ravel().tolist())
+        bad_NF = unsigned_NF >= self._sizes_F[width]
+        if bad_NF.any():
+            place = int(np.argmax(bad_NF))
+            raise self._bad_id(place, int(ids_NF.flat[place]))
         return ids_NF if width == 4 and ids_NF.flags.aligned else ids_NF.astype(np.int32)  # noqa: PLR2004 - bytes
 
-    def _bad_id(self, values: Sequence[Any]) -> ProblemError:
+    def _bad_id(self, place: int, value: object) -> ProblemError:
         """The error for the first of N·F values that is no id of its field."""
-        fields = len(self.fields)
-        for position, value in enumerate(values):
-            size = self._sizes[position % fields]
-            if type(value) is not int or not 0 <= value < size:
-                break
-        row, field = position // fields, self.fields[position % fields]
-        expected = f"an id from 0 to {size - 1}, 1 for an unknown value"
-        detail = f"{self.name}[{row}], field {field!r}: got {shown(value)}, expected {expected}"
-        return ProblemError(Problem.BAD_VALUE, detail, field=field, position=row, got=shown(value), expected=expected)
+        row, field = divmod(place, len(self.fields))
+        name, got = self.fields[field], shown(value)
+        expected = f"an id from 0 to {self._sizes[field] - 1}, 1 for an unknown value"
+        detail = f"{self.name}[{row}], field {name!r}: got {got}, expected {expected}"
+        return ProblemError(Problem.BAD_VALUE, detail, field=name, position=row, got=got, expected=expected)
 
     def _malformed(self, got: str, expected: str) -> ProblemError:
         return ProblemError(Problem.MALFORMED_REQUEST, f"{self.name} {got}, expected {expected}")

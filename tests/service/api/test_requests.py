@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,16 @@ def refused(reader: RequestReader, request: object) -> tuple[str, int, dict[str,
     return error.problem.slug, error.problem.status, error.extensions, error.detail
 
 
-def test_the_three_forms_encode_to_the_same_ids(reader: RequestReader, bundle: Bundle) -> None:
-    forms = [{"candidates": COLUMNS}, {"candidates": ROWS}, {"items": ["i0", "i1"]}]
-    encoded = [reader.read(orjson.dumps({"context": CONTEXT, **form})) for form in forms]
-    for request in encoded:
+def test_every_form_encodes_to_the_same_ids(reader: RequestReader) -> None:
+    contexts: list[dict[str, Any]] = [{"context": CONTEXT}, {"context_ids": {"hour": 4, "user": 5}}]
+    candidates = [
+        {"candidates": COLUMNS},
+        {"candidates": ROWS},
+        {"items": ["i0", "i1"]},
+        {"candidate_ids": {"price": [2, 5], "item": [2, 3], "category": [2, 3]}},
+    ]
+    for form, context in product(candidates, contexts):
+        request = reader.read(orjson.dumps({**context, **form}))
         np.testing.assert_array_equal(request.candidate_ids, [[2, 2, 2], [3, 3, 5]])
         np.testing.assert_array_equal(request.context_ids, [[5, 4]])
         assert request.candidate_ids.dtype == np.int32
@@ -94,7 +101,10 @@ def test_what_is_not_json_is_refused_saying_where(body: bytes, where: str) -> No
         (b'{"candidates": {"item": ["i0", "i1"], "price": [1, -Infinity]}}', "price", 1),
         (b'{"candidates": [{"price": 1}, {"price": 2}, {"price": 1e999}]}', "price", 2),
         (b'{"context": {"hour": NaN, "hour": 3}}', None, None),
-        (b'{"context": NaN, "candidates": 3}', None, None),
+        (b'{"context": NaN, "candidates": 3}', "context", None),
+        (b'{"context_ids": {"user": 1}, "candidate_ids": {"item": [1, 2, NaN]}}', "item", 2),
+        (b'{"inputs": [{"name": "context_ids", "data": [1, NaN]}]}', "data", 1),
+        (b"[" * 2000 + b"NaN" + b"]" * 2000, None, None),
     ],
 )
 def test_a_number_that_json_lacks_is_refused_naming_field_and_position(
@@ -115,6 +125,8 @@ def test_a_body_that_is_no_object_is_refused(value: object) -> None:
 
 
 BASE: dict[str, Any] = {"context": CONTEXT, "candidates": COLUMNS}
+ID_COLUMNS: dict[str, Any] = {"item": [2, 3], "category": [2, 3], "price": [2, 5]}
+IDS: dict[str, Any] = {"context_ids": {"user": 5, "hour": 4}, "candidate_ids": ID_COLUMNS}
 
 
 @pytest.mark.parametrize(
@@ -122,8 +134,8 @@ BASE: dict[str, Any] = {"context": CONTEXT, "candidates": COLUMNS}
     [
         # Keys of the request
         ({**BASE, "unti": "a"}, "unknown-field", {"field": "unti"}),
-        ({**BASE, "items": ["i0"]}, "malformed-request", {"field": "candidates", "got": "both"}),
-        ({"context": CONTEXT}, "malformed-request", {"field": "candidates", "got": "neither"}),
+        ({**BASE, "items": ["i0"]}, "malformed-request", {"field": "candidates", "got": "candidates and items"}),
+        ({"context": CONTEXT}, "malformed-request", {"field": "candidates", "got": "none"}),
         ({**BASE, "unit": 42}, "bad-value", {"field": "unit", "got": "42"}),
         ({**BASE, "unit": ""}, "bad-value", {"field": "unit"}),
         ({**BASE, "unit": "x" * 257}, "bad-value", {"field": "unit"}),
@@ -170,6 +182,25 @@ BASE: dict[str, Any] = {"context": CONTEXT, "candidates": COLUMNS}
             "bad-value",
             {"position": 1, "field": "price"},
         ),
+        # Ids
+        ({**IDS, "context": CONTEXT}, "malformed-request", {"field": "context", "got": "context and context_ids"}),
+        ({**IDS, "items": ["i0"]}, "malformed-request", {"field": "candidates", "got": "candidate_ids and items"}),
+        ({**IDS, "context_ids": [5, 4]}, "malformed-request", {"field": "context_ids", "got": "a JSON array"}),
+        ({**IDS, "context_ids": {"user": 5}}, "missing-field", {"field": "hour"}),
+        ({**IDS, "context_ids": {"user": 22, "hour": 4}}, "bad-value", {"field": "user", "got": "22"}),
+        ({**IDS, "context_ids": {"user": 5, "hour": "4"}}, "bad-value", {"field": "hour", "got": "'4'"}),
+        ({**IDS, "candidate_ids": [{"item": 2}]}, "malformed-request", {"field": "candidate_ids"}),
+        ({**IDS, "candidate_ids": {"item": [2]}}, "missing-field", {"field": "category"}),
+        ({**IDS, "candidate_ids": {**ID_COLUMNS, "item": []}}, "ragged-columns", {"field": "category"}),
+        ({**IDS, "candidate_ids": {name: [] for name in ID_COLUMNS}}, "no-candidates", {"field": "candidate_ids"}),
+        *(
+            (
+                {**IDS, "candidate_ids": {**ID_COLUMNS, "price": [2, bad]}},
+                "bad-value",
+                {"field": "price", "position": 1},
+            )
+            for bad in (-1, 42, 2.0, True, None, "2", 2**31, 2**63, -(2**40))
+        ),
         # Items
         ({"context": CONTEXT, "items": []}, "no-candidates", {"field": "items"}),
         ({"context": CONTEXT, "items": "i0"}, "malformed-request", {"field": "items", "got": "'i0'"}),
@@ -195,8 +226,9 @@ def test_a_malformed_request_is_refused_naming_field_position_and_value(
         {"candidates": {"item": ["i0"] * 6, "category": ["books"] * 6, "price": [1] * 6}},
         {"candidates": [ROWS[0]] * 6},
         {"items": ["i0"] * 6},
+        {"candidate_ids": {"item": [2] * 6, "category": [2] * 6, "price": [2] * 6}},
     ],
-    ids=["columns", "rows", "items"],
+    ids=["columns", "rows", "items", "ids"],
 )
 def test_too_many_candidates_are_refused_and_as_many_as_allowed_are_not(
     reader: RequestReader, form: dict[str, Any]
