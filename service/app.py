@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service.api import openapi
+from service.api.hot import HotPath, HotPaths
 from service.api.problems import ProblemError, on_http_exception, on_problem
-from service.api.routes import PREDICT_PATHS, build_router, hot_routes
+from service.api.routes import PREDICT_PATHS, build_router, hot_paths
 from service.api.v2.documents import infer_examples
 from service.api.v2.routes import INFER_PATHS
 from service.bundle import Bundle
@@ -56,9 +57,12 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     factories = {**dict.fromkeys(ARMS, OnnxScorer), **(scorer_factories or {})}
     state = State(settings=settings, metrics=Metrics(), scorer_factories=factories)
 
+    hot: dict[str, HotPath] = hot_paths(state)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.load()
+        hot.update(hot_paths(state))
         app.openapi_schema = None
         yield
         state.close()
@@ -73,11 +77,10 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         redoc_url=None,
         redirect_slashes=False,
     )
-    router = build_router(state)
-    app.router.routes.extend(hot_routes(router))
-    app.include_router(router)
+    app.include_router(build_router(state))
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_middleware(HotPaths, paths=hot)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Observe, metrics=state.metrics)  # added last, hence outermost
     for path, arm in PREDICT_PATHS.items():

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from starlette.responses import Response
-
 from service.api.answers import Probabilities
+from service.api.hot import Answer
 from service.api.problems import ProblemError
 from service.api.requests import EncodedRequest
 from service.scoring import Logits
 from service.state import Arm
 
-JSON = "application/json"
-Render = Callable[[Logits, Probabilities], Response]
+Render = Callable[[Logits, Probabilities], Answer]
 """Logits [N] and probabilities [N] → the answer."""
 
 
-async def respond(arm: Arm, encoded: EncodedRequest, *, decode_s: float, encode_s: float, render: Render) -> Response:
+async def respond(arm: Arm, encoded: EncodedRequest, *, decode_s: float, encode_s: float, render: Render) -> Answer:
     """Score a request that took `decode_s` and `encode_s` seconds to read, and count it once it is answered.
 
     Raises:
@@ -34,7 +32,7 @@ async def respond(arm: Arm, encoded: EncodedRequest, *, decode_s: float, encode_
     except ProblemError:
         arm.not_finite.inc()
         raise
-    response = render(scored.logits, probabilities_N)
+    answer = render(scored.logits, probabilities_N)
     arm.stages.decode.observe(decode_s)
     arm.stages.encode.observe(encode_s)
     if scored.queue_s is not None:
@@ -42,4 +40,4 @@ async def respond(arm: Arm, encoded: EncodedRequest, *, decode_s: float, encode_
     arm.stages.infer.observe(scored.infer_s)
     arm.stages.respond.observe(perf_counter() - scored_at)
     arm.count(encoded, probabilities_N)
-    return response
+    return answer

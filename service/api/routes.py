@@ -1,9 +1,8 @@
 """Routes: thin adapters between HTTP and the state of the app.
 
-The predict routes, and the infer routes of `service.api.v2`, take the raw request and return raw bytes, because a
-typed body and a typed answer would cost more than the student does. They are routed by plain Starlette routes that
-stand before FastAPI's of the same paths: FastAPI 0.165 adds 60-100 µs to a call, its own routes serve the OpenAPI
-document.
+The predict routes, and the infer routes of `service.api.v2`, read the raw body and write raw bytes, because a typed
+body and a typed answer would cost more than the student does. `service.api.hot` calls their endpoints before the router
+is asked; the routes here document them.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from service.api import openapi
 from service.api.answers import Probabilities, answer
+from service.api.hot import JSON, Answer, Endpoint, HotPath, answered, header
 from service.api.problems import Problem, ProblemError, shown
 from service.api.requests import decode
-from service.api.respond import JSON, respond
+from service.api.respond import respond
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
-from service.api.v2.routes import INFER_PATHS, add_v2_routes
+from service.api.v2.routes import add_v2_routes, hot_infer_paths
 from service.middleware import call_of
 from service.scoring import Logits
 from service.state import STUDENT, TEACHER, Arm, State, described
 
 PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
 """Path → the arm that answers it."""
-HOT_PATHS = frozenset({*PREDICT_PATHS, *INFER_PATHS})
+
+_JSON = JSON.encode()
 
 
 def build_router(state: State) -> APIRouter:
@@ -44,27 +43,17 @@ def build_router(state: State) -> APIRouter:
     return router
 
 
-class HotRoute(Route):
-    """A plain route that names itself in the scope, as FastAPI's routes do, so that its template can be a label."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the route matches, and what to add to the scope."""
-        match, found = super().matches(scope)
-        return match, {**found, "route": self} if found else found
+def hot_paths(state: State) -> dict[str, HotPath]:
+    """Path → what answers it before the router is asked, for the arms and models there are now."""
+    predict_paths = {path: HotPath(path, _endpoint(state, arm)) for path, arm in PREDICT_PATHS.items()}
+    return {**predict_paths, **hot_infer_paths(state)}
 
 
-def hot_routes(router: APIRouter) -> list[HotRoute]:
-    """The predict and infer routes of `router` without FastAPI around them, to be matched first."""
-    documented = [route for route in router.routes if isinstance(route, APIRoute) and route.path in HOT_PATHS]
-    return [HotRoute(route.path, route.endpoint, methods=["POST"]) for route in documented]
-
-
-async def predict(arm: Arm, request: Request) -> Response:
+async def predict(arm: Arm, scope: Scope, body: bytes) -> Answer:
     """Answer one request with one arm; raises ProblemError."""
-    call = call_of(request.scope)
-    _check_content_type(request)
-    body = await request.body()
     received = perf_counter()
+    call = call_of(scope)
+    _check_content_type(scope)
     decoded = decode(body)
     decoded_at = perf_counter()
     encoded = arm.model.reader.encode(decoded)
@@ -75,22 +64,31 @@ async def predict(arm: Arm, request: Request) -> Response:
         encoded,
         decode_s=decoded_at - received,
         encode_s=encoded_at - decoded_at,
-        render=partial(_predict_response, arm, call.request_id),
+        render=partial(_predict_answer, arm, call.request_id),
     )
 
 
-def _predict_response(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Response:
-    content = answer(
-        request_id=request_id, arm=arm.name, model=arm.model.name, probabilities_N=probabilities_N, fallback=False
+def _endpoint(state: State, arm: str) -> Endpoint:
+    async def predict_with_arm(scope: Scope, body: bytes) -> Answer:
+        call_of(scope).arm = arm
+        return await predict(state.arm(arm), scope, body)
+
+    return predict_with_arm
+
+
+def _predict_answer(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Answer:
+    return Answer(
+        answer(
+            request_id=request_id, arm=arm.name, model=arm.model.name, probabilities_N=probabilities_N, fallback=False
+        )
     )
-    return Response(content, media_type=JSON)
 
 
-def _check_content_type(request: Request) -> None:
+def _check_content_type(scope: Scope) -> None:
     """Raise 415 unless the body is declared as JSON."""
-    declared = request.headers.get("content-type", "")
-    if declared != JSON and declared.partition(";")[0].strip().lower() != JSON:
-        got = shown(declared) if declared else "no Content-Type"
+    declared = header(scope, b"content-type") or b""
+    if declared != _JSON and declared.partition(b";")[0].strip().lower() != _JSON:
+        got = shown(declared.decode("latin-1")) if declared else "no Content-Type"
         raise ProblemError(
             Problem.UNSUPPORTED_MEDIA_TYPE, f"got {got}, expected Content-Type: {JSON}", got=got, expected=JSON
         )
@@ -100,12 +98,10 @@ def _add_predict_routes(router: APIRouter, state: State) -> None:
     problems = openapi.problem_responses(413, 415, 422, 500, 503)
 
     async def predict_with_student(request: Request) -> Response:
-        call_of(request.scope).arm = STUDENT
-        return await predict(state.arm(STUDENT), request)
+        return await answered(_endpoint(state, STUDENT), request)
 
     async def predict_with_teacher(request: Request) -> Response:
-        call_of(request.scope).arm = TEACHER
-        return await predict(state.arm(TEACHER), request)
+        return await answered(_endpoint(state, TEACHER), request)
 
     answers: dict[int | str, dict[str, Any]] = {
         200: {"model": PredictResponse, "description": "One probability per candidate."}

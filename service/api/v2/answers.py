@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from starlette.responses import Response
 
 from service.api.answers import Probabilities
-from service.api.respond import JSON
+from service.api.hot import Answer
 from service.api.v2.requests import OUTPUTS, InferRequest
 from service.scoring import Logits
 from service.state import Arm
@@ -21,7 +20,7 @@ _PLATFORMS = {"onnxruntime": "onnxruntime_onnx", "native": "native_npz"}
 """Scorer → the protocol's platform: what runs the model, and the format it reads."""
 
 
-def infer_response(arm: Arm, request: InferRequest, logits_N: Logits, probabilities_N: Probabilities) -> Response:
+def infer_answer(arm: Arm, request: InferRequest, logits_N: Logits, probabilities_N: Probabilities) -> Answer:
     """The outputs asked for; binary ones follow the JSON in the order asked."""
     values = dict(zip(OUTPUTS, (logits_N, probabilities_N), strict=True))
     manifest = arm.model.bundle.manifest
@@ -41,8 +40,9 @@ def infer_response(arm: Arm, request: InferRequest, logits_N: Logits, probabilit
         outputs.append(described)
     content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
     if not binary:
-        return Response(content, media_type=JSON)
-    return Response(b"".join((content, *binary)), headers={HEADER_LENGTH: str(len(content))}, media_type=OCTETS)
+        return Answer(content)
+    headers = ((b"content-type", OCTETS.encode()), (HEADER_LENGTH.encode(), b"%d" % len(content)))
+    return Answer(b"".join((content, *binary)), headers)
 
 
 def model_metadata(arm: Arm) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.api.respond import JSON
+from service.api.hot import JSON
 from service.api.v2.answers import OCTETS
 from service.api.v2.requests import OUTPUTS
 from service.api.v2.schemas import InferenceError, InferenceRequest, InferenceResponse

@@ -10,11 +10,13 @@ from time import perf_counter
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from starlette.types import Scope
 
+from service.api.hot import JSON, Answer, HotPath, answered, header
 from service.api.problems import Problem, ProblemError, shown
-from service.api.respond import JSON, respond
+from service.api.respond import respond
 from service.api.v2 import documents
-from service.api.v2.answers import EXTENSIONS, HEADER_LENGTH, OCTETS, infer_response, model_metadata
+from service.api.v2.answers import EXTENSIONS, HEADER_LENGTH, OCTETS, infer_answer, model_metadata
 from service.api.v2.requests import header_length, read_header
 from service.api.v2.schemas import ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady
 from service.middleware import call_of
@@ -23,6 +25,9 @@ from service.state import ARMS, STUDENT, Arm, State
 MODEL = "/v2/models/{model}"
 VERSION = f"{MODEL}/versions/{{version}}"
 INFER_PATHS = (f"{MODEL}/infer", f"{VERSION}/infer")
+
+_HEADER_LENGTH = HEADER_LENGTH.encode()
+_MEDIA = frozenset({JSON.encode(), OCTETS.encode()})
 
 
 def find_arm(state: State, name: str, version: str | None) -> Arm:
@@ -48,19 +53,18 @@ def find_arm(state: State, name: str, version: str | None) -> Arm:
     )
 
 
-async def infer(state: State, request: Request) -> Response:
+async def infer(state: State, name: str, version: str | None, scope: Scope, body: bytes) -> Answer:
     """Answer one infer request; raises ProblemError."""
-    call = call_of(request.scope)
-    arm = _arm_of(state, request)
-    call.arm = arm.name
-    _check_media(request)
-    stated = request.headers.getlist(HEADER_LENGTH)
-    body = await request.body()
     received = perf_counter()
+    call = call_of(scope)
+    arm = find_arm(state, name, version)
+    call.arm = arm.name
+    _check_media(scope)
+    stated = [value.decode("latin-1") for key, value in scope["headers"] if key == _HEADER_LENGTH]
     start = header_length(", ".join(stated) if stated else None, body)
-    header = read_header(body, start)
+    described = read_header(body, start)
     decoded_at = perf_counter()
-    read = arm.model.infer_reader.read(header, body, start)
+    read = arm.model.infer_reader.read(described, body, start)
     encoded_at = perf_counter()
     call.request_id = read.encoded.request_id or call.request_id
     return await respond(
@@ -68,8 +72,23 @@ async def infer(state: State, request: Request) -> Response:
         read.encoded,
         decode_s=decoded_at - received,
         encode_s=encoded_at - decoded_at,
-        render=partial(infer_response, arm, read),
+        render=partial(infer_answer, arm, read),
     )
+
+
+def hot_infer_paths(state: State) -> dict[str, HotPath]:
+    """Path → its endpoint, for every name and version that a model answers to now."""
+    model, version = INFER_PATHS
+    named: dict[str, set[str]] = {name: set() for name in ARMS}
+    for arm in state.arms.values():
+        manifest = arm.model.bundle.manifest
+        for name in (arm.name, manifest.name):
+            named.setdefault(name, set()).add(manifest.version)
+    paths = {model.format(model=name): HotPath(model, partial(infer, state, name, None)) for name in named}
+    for name, versions in named.items():
+        for found in versions:
+            paths[version.format(model=name, version=found)] = HotPath(version, partial(infer, state, name, found))
+    return paths
 
 
 def add_v2_routes(router: APIRouter, state: State) -> None:
@@ -78,7 +97,8 @@ def add_v2_routes(router: APIRouter, state: State) -> None:
     _add_model_routes(router, state)
 
     async def infer_with_model(request: Request) -> Response:
-        return await infer(state, request)
+        path = request.path_params
+        return await answered(partial(infer, state, path["model"], path.get("version")), request)
 
     for path in INFER_PATHS:
         router.add_api_route(
@@ -140,15 +160,15 @@ def _arm_of(state: State, request: Request) -> Arm:
     return find_arm(state, request.path_params["model"], request.path_params.get("version"))
 
 
-def _check_media(request: Request) -> None:
+def _check_media(scope: Scope) -> None:
     """Raise 415 for a body declared as anything but JSON or octets, or compressed; clients may declare nothing."""
-    declared = request.headers.get("content-type", JSON)
-    if declared.partition(";")[0].strip().lower() not in (JSON, OCTETS):
-        detail = f"got Content-Type {shown(declared)}, expected {JSON} or {OCTETS}"
+    declared = header(scope, b"content-type")
+    if declared is not None and declared not in _MEDIA and declared.partition(b";")[0].strip().lower() not in _MEDIA:
+        detail = f"got Content-Type {shown(declared.decode('latin-1'))}, expected {JSON} or {OCTETS}"
         raise ProblemError(Problem.UNSUPPORTED_MEDIA_TYPE, detail)
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.strip().lower() != "identity":
-        detail = f"got Content-Encoding {shown(encoding)}, expected none; send the body as it is"
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        detail = f"got Content-Encoding {shown(encoding.decode('latin-1'))}, expected none; send the body as it is"
         raise ProblemError(Problem.UNSUPPORTED_MEDIA_TYPE, detail)
 
 

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from starlette.routing import Match
 
-from service.api.routes import HOT_PATHS, HotRoute
 from service.api.schemas import HealthResponse, ModelsResponse, PredictRequest, PredictResponse, ReadyResponse
 from service.app import create_app
 from service.bundle import Bundle
@@ -113,12 +111,3 @@ def test_a_document_asked_for_before_the_start_does_not_stay(bundles: Path) -> N
 
     assert examples() == {}
     asyncio.run(start())
-
-
-def test_a_prediction_is_routed_without_the_frameworks_detour(client: Client) -> None:
-    """FastAPI's own routes document the hot paths; plain ones, matched first, answer them at half the cost."""
-    assert len(HOT_PATHS) == 5
-    for path in HOT_PATHS:
-        scope = {"type": "http", "method": "POST", "path": path.format(model="student", version="v1")}
-        first = next(route for route in client.app.router.routes if route.matches(scope)[0] is Match.FULL)
-        assert type(first) is HotRoute
