@@ -22,6 +22,8 @@ typedef struct {
 
 /* A batch of values on its way through table_find_all. */
 typedef struct {
+    const table *tables[TABLE_BATCH];
+    PyObject *values[TABLE_BATCH]; /* borrowed */
     enum kind kinds[TABLE_BATCH];
     text keys[TABLE_BATCH];
     int64_t numbers[TABLE_BATCH];
@@ -84,20 +86,30 @@ static int find_large(const table *t, PyObject *value, int64_t *number)
     return bytes ? 0 : -1;
 }
 
-/* Kinds and numbers of `count` values. FINE, the index of the first of a wrong type, or FAILED. */
-static Py_ssize_t find_batch(const table *t, PyObject *const *values, int count, batch *b)
+/* Kinds and numbers of the first `count` values. FINE, the index of the first of a wrong type, or FAILED. */
+static Py_ssize_t find_batch(batch *b, int count)
 {
+    if (count == 0)
+        return FINE;
     for (int i = 0; i < count; i++)
-        if ((b->kinds[i] = text_of(values[i], b->digits[i], &b->keys[i])) == WRONG)
+        if ((b->kinds[i] = text_of(b->values[i], b->digits[i], &b->keys[i])) == WRONG)
             return i;
-    table_find_all(t, b->keys, count, b->numbers);
+    table_find_all(b->tables, b->keys, count, b->numbers);
     for (int i = 0; i < count; i++) {
-        if (b->kinds[i] == LARGE && find_large(t, values[i], &b->numbers[i]) < 0)
+        if (b->kinds[i] == LARGE && find_large(b->tables[i], b->values[i], &b->numbers[i]) < 0)
             return FAILED;
         if (b->kinds[i] != MISSING && b->numbers[i] == TABLE_ABSENT)
             b->kinds[i] = ABSENT;
     }
     return FINE;
+}
+
+/* The same for values of one table. */
+static Py_ssize_t find_column(const table *t, PyObject *const *values, int count, batch *b)
+{
+    for (int i = 0; i < count; i++)
+        b->tables[i] = t, b->values[i] = values[i];
+    return find_batch(b, count);
 }
 
 static inline int32_t number_of(const batch *b, int i, long missing, long unknown)
@@ -135,7 +147,7 @@ static PyObject *Table_encode(Table *self, PyObject *const *args, Py_ssize_t cou
     batch b;
     for (Py_ssize_t start = 0; bad == FINE && start < length; start += TABLE_BATCH) {
         const int part = length - start < TABLE_BATCH ? (int)(length - start) : TABLE_BATCH;
-        bad = find_batch(&self->table, values + start, part, &b);
+        bad = find_column(&self->table, values + start, part, &b);
         for (int i = 0; bad == FINE && i < part; i++, out += out_N.strides[0])
             *(int32_t *)out = number_of(&b, i, missing, unknown);
         bad = bad < 0 ? bad : start + bad;
@@ -144,10 +156,16 @@ static PyObject *Table_encode(Table *self, PyObject *const *args, Py_ssize_t cou
     return answered(bad);
 }
 
-/* One value of one field after the other, each in its field's own table; fields without one are passed over. */
-static Py_ssize_t find_row(PyObject *tables, PyObject *names, PyObject *row, int32_t *out, long missing, long unknown)
+/* The values of up to TABLE_BATCH fields from `first` on, each looked up in its field's table; fields without one are
+   passed over. FINE, the index of the first field whose value is of a wrong type, or FAILED. */
+static Py_ssize_t find_row(PyObject *tables, PyObject *names, PyObject *row, Py_ssize_t first, int32_t *out,
+                           long missing, long unknown)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+    const Py_ssize_t left = PyTuple_GET_SIZE(names) - first;
+    Py_ssize_t fields[TABLE_BATCH];
+    int count = 0;
+    batch b;
+    for (Py_ssize_t i = first; i < first + (left < TABLE_BATCH ? left : TABLE_BATCH); i++) {
         PyObject *table = PyTuple_GET_ITEM(tables, i);
         if (table == Py_None)
             continue;
@@ -157,13 +175,12 @@ static Py_ssize_t find_row(PyObject *tables, PyObject *names, PyObject *row, int
                 PyErr_SetObject(PyExc_KeyError, PyTuple_GET_ITEM(names, i));
             return FAILED;
         }
-        batch b;
-        const Py_ssize_t bad = find_batch(&((Table *)table)->table, &value, 1, &b);
-        if (bad != FINE)
-            return bad == FAILED ? FAILED : i;
-        out[i] = number_of(&b, 0, missing, unknown);
+        b.tables[count] = &((Table *)table)->table, b.values[count] = value, fields[count++] = i;
     }
-    return FINE;
+    const Py_ssize_t bad = find_batch(&b, count);
+    for (int i = 0; bad == FINE && i < count; i++)
+        out[fields[i]] = number_of(&b, i, missing, unknown);
+    return bad < 0 ? bad : fields[bad];
 }
 
 /* encode_row(tables, names, row, out, missing, unknown) */
@@ -188,7 +205,9 @@ static PyObject *encode_row(PyObject *module, PyObject *const *args, Py_ssize_t 
     Py_buffer out_F;
     if (PyErr_Occurred() || array_get(args[3], "out", 'i', 1, &fields, 1, 1, &out_F) < 0)
         return NULL;
-    const Py_ssize_t bad = find_row(args[0], args[1], args[2], out_F.buf, missing, unknown);
+    Py_ssize_t bad = FINE;
+    for (Py_ssize_t first = 0; bad == FINE && first < fields; first += TABLE_BATCH)
+        bad = find_row(args[0], args[1], args[2], first, out_F.buf, missing, unknown);
     PyBuffer_Release(&out_F);
     return answered(bad);
 }
@@ -199,11 +218,11 @@ static Py_ssize_t gather_batch(const Table *self, PyObject *const *values, int p
 {
     const size_t fields = (size_t)rows_IF->shape[1];
     batch b;
-    Py_ssize_t wrong = find_batch(&self->table, values, part, &b);
+    Py_ssize_t wrong = find_column(&self->table, values, part, &b);
     if (wrong == FAILED)
         return FAILED;
     if (wrong > 0) /* what comes before it may be absent */
-        find_batch(&self->table, values, (int)wrong, &b);
+        find_column(&self->table, values, (int)wrong, &b);
     for (int i = 0; i < (wrong < 0 ? part : (int)wrong); i++) {
         if (b.kinds[i] != TEXT && b.kinds[i] != LARGE)
             return i;

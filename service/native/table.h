@@ -94,21 +94,21 @@ static inline int64_t table_find_hashed(const table *t, text key, uint64_t hash)
 
 static inline int64_t table_find(const table *t, text key) { return table_find_hashed(t, key, table_hash(key)); }
 
-/* numbers[i] of keys[i], TABLE_ABSENT for what is not there; at most TABLE_BATCH keys. */
-static void table_find_all(const table *t, const text *keys, int count, int64_t *numbers)
+/* numbers[i] of keys[i] in tables[i], TABLE_ABSENT for what is not there; at most TABLE_BATCH keys. */
+static void table_find_all(const table *const *tables, const text *keys, int count, int64_t *numbers)
 {
     uint64_t hashes[TABLE_BATCH];
     for (int i = 0; i < count; i++) {
         hashes[i] = table_hash(keys[i]);
-        TABLE_PREFETCH(&t->slots[hashes[i] & t->mask]);
+        TABLE_PREFETCH(&tables[i]->slots[hashes[i] & tables[i]->mask]);
     }
     for (int i = 0; i < count; i++) {
-        const table_slot first = t->slots[hashes[i] & t->mask];
+        const table_slot first = tables[i]->slots[hashes[i] & tables[i]->mask];
         if (first.place && first.tag == (uint32_t)(hashes[i] >> 32))
-            TABLE_PREFETCH(table_record_at(t, first));
+            TABLE_PREFETCH(table_record_at(tables[i], first));
     }
     for (int i = 0; i < count; i++)
-        numbers[i] = table_find_hashed(t, keys[i], hashes[i]);
+        numbers[i] = table_find_hashed(tables[i], keys[i], hashes[i]);
 }
 
 /* Room for `count` texts of `bytes` bytes together; 0 without memory or beyond the reach of a slot. */
