@@ -6,14 +6,15 @@ Never the framework's base class for middleware: it costs 75 µs per request and
 from __future__ import annotations
 
 import logging
-import secrets
 from dataclasses import dataclass
+from secrets import token_bytes
 from time import perf_counter
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.hot import header
 from service.api.problems import Problem, ProblemError, to_response
 from service.api.requests import REQUEST_ID
 from service.metrics import NO_ARM, UNMATCHED, Metrics
@@ -22,6 +23,7 @@ HEADER = b"x-request-id"
 _SCOPE_KEY = "ctr.call"
 _CLIENT_CLOSED = 499
 _MAX_LENGTH_DIGITS = 19
+_CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        call = scope[_SCOPE_KEY] = Call(_accepted_id(scope) or secrets.token_hex(16))
+        call = scope[_SCOPE_KEY] = Call(_accepted_id(scope) or token_bytes(16).hex())
         status = 0
 
         async def send_observed(message: Message) -> None:
@@ -77,8 +79,7 @@ class Observe:
             await to_response(_INTERNAL, scope["path"])(scope, receive, send_observed)
         finally:
             self._metrics.inflight.dec()
-            status_class = f"{(status or _CLIENT_CLOSED) // 100}xx"
-            timer = self._metrics.request_timer(_route_of(scope), call.arm, status_class)
+            timer = self._metrics.request_timer(_route_of(scope), call.arm, _CLASSES[(status or _CLIENT_CLOSED) // 100])
             timer.observe(perf_counter() - started)
 
 
@@ -94,7 +95,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = _header(scope, b"content-length")
+        announced = header(scope, b"content-length")
         if announced is not None and _exceeds(announced, self._max_body_bytes):
             error = self._too_large(f"{announced[:_MAX_LENGTH_DIGITS].decode('latin-1')} bytes announced")
             await to_response(error, scope["path"])(scope, receive, send)
@@ -130,14 +131,12 @@ def _exceeds(announced: bytes, limit: int) -> bool:
     return len(announced.lstrip(b"0")) > _MAX_LENGTH_DIGITS or int(announced) > limit
 
 
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
-
-
 def _accepted_id(scope: Scope) -> str | None:
     """The caller's request id if it is safe to return and to log."""
-    value = _header(scope, HEADER)
-    text = "" if value is None else value.decode("latin-1")
+    value = header(scope, HEADER)
+    if value is None:
+        return None
+    text = value.decode("latin-1")
     return text if REQUEST_ID.fullmatch(text) else None
 
 
