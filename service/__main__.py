@@ -12,12 +12,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
 
 from service.app import Service, create_app
+from service.bundle import Bundle
 from service.models import example_requests
 from service.settings import Settings, SettingsError, read_settings
 from service.state import STUDENT
@@ -82,14 +83,14 @@ def greeting(app: Service, url: str) -> str:
     metrics = f"metrics: {url}/metrics"
     if student is None:
         return f"not ready: {app.service_state.not_ready().detail}\n{metrics}"
-    lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle.example, url), metrics]
+    lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle, url), metrics]
     lines += [f"no {arm}: {reason}" for arm, reason in app.service_state.reasons.items()]
     return "\n".join(lines)
 
 
-def curl_line(example: dict[str, Any] | Any, url: str) -> str:
+def curl_line(bundle: Bundle, url: str) -> str:
     """A command that asks the service at `url` for the first few candidates of the bundle's example."""
-    forms = example_requests(example)
+    forms = example_requests(bundle)
     request = forms.get("items") or forms["columns"]
     key = "items" if "items" in request else "candidates"
     sent = request[key]

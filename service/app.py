@@ -56,7 +56,7 @@ class Service(FastAPI):
 
 def _examples(bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Wire type → form → the bundle's own example in that form."""
-    return {"PredictRequest": example_requests(bundle.example), "InferenceRequest": infer_examples(bundle)}
+    return {"PredictRequest": example_requests(bundle), "InferenceRequest": infer_examples(bundle)}
 
 
 def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory] | None = None) -> Service:

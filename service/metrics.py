@@ -97,6 +97,12 @@ class Metrics:
         self.unknown_values = Counter(
             "ctr_oov_total", "Values outside their field's vocabulary, scored as id 1.", ["field"], registry=registry
         )
+        self.context_cache = Counter(
+            "ctr_context_cache_total",
+            "Contexts asked of the cache of encoded contexts, by whether it had them: hit, miss.",
+            ["arm", "result"],
+            registry=registry,
+        )
         self.probabilities = ProbabilityHistogram()
         registry.register(self.probabilities)
         ProcessCollector(registry=registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 import orjson
 
 from service.api.answers import Probabilities, answer, probabilities_of
+from service.api.contexts import ContextCache
 from service.api.problems import ProblemError
 from service.api.requests import RequestReader
 from service.api.v2.requests import InferReader
-from service.bundle import Bundle, BundleError, read_bundle
+from service.bundle import Bundle, BundleError, Field, Ids, read_bundle
 from service.scoring import TOLERANCE, Choice, Logits, Scorer, ScorerFactory, Wanted, choose_scorer, prove
 
 
@@ -58,7 +59,12 @@ class LoadedModel:
 
 
 def load_model(
-    path: Path, *, scorer_factory: ScorerFactory, max_candidates: int, wanted: Wanted = "auto"
+    path: Path,
+    *,
+    scorer_factory: ScorerFactory,
+    max_candidates: int,
+    wanted: Wanted = "auto",
+    contexts: ContextCache | None = None,
 ) -> LoadedModel:
     """Read, check and warm up the bundle at `path`.
 
@@ -67,6 +73,7 @@ def load_model(
         scorer_factory: what runs its graph: the reference, and the answering scorer unless the native one may be.
         max_candidates: most candidates a request may send.
         wanted: the setting CTR_SCORER.
+        contexts: what remembers encoded contexts, None to encode each.
 
     Raises:
         LoadError: whatever is wrong with it, on one line, and the step that found it.
@@ -81,7 +88,7 @@ def load_model(
         reason = "scorer"
         choice = choose_scorer(reference, bundle, wanted)
         logit_gap = prove(choice.scorer, bundle.golden)
-        reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates)
+        reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates, contexts)
         infer_reader = InferReader(bundle.encoder, max_candidates)
         model = LoadedModel(bundle=bundle, reader=reader, infer_reader=infer_reader, logit_gap=logit_gap, choice=choice)
         reason = "example"
@@ -96,23 +103,33 @@ def load_model(
     raise LoadError(reason, " ".join(message.split()))
 
 
-def example_requests(example: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The example as a request of each form it has: columns, rows, and items where the bundle has a catalogue."""
-    context, columns = example["context"], example["candidates"]
+def example_requests(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """A bundle's example as a request of each form: columns, rows, ids, and items where the bundle has a catalogue."""
+    context, columns = bundle.example["context"], bundle.example["candidates"]
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    context_ids_1F = bundle.encoder.encode_context(context)
+    candidate_ids_NF = bundle.encoder.encode(bundle.schema.candidate, columns)
     forms = {
         "columns": {"context": context, "candidates": columns},
         "rows": {"context": context, "candidates": rows},
+        "ids": {
+            "context_ids": _by_field(bundle.schema.context, context_ids_1F[0]),
+            "candidate_ids": _by_field(bundle.schema.candidate, candidate_ids_NF.T),
+        },
     }
-    if example.get("items"):
-        forms["items"] = {"context": context, "items": example["items"]}
+    if bundle.example.get("items"):
+        forms["items"] = {"context": context, "items": bundle.example["items"]}
     return {name: {"unit": "user-42", **form} for name, form in forms.items()}
+
+
+def _by_field(fields: Sequence[Field], ids: Ids) -> dict[str, Any]:
+    return {field.name: values for field, values in zip(fields, ids.tolist(), strict=True)}
 
 
 def _prove_example(model: LoadedModel) -> None:
     """Answer every form of the raw example, body to body; raise BundleError if one is refused or off."""
     expected_N = np.array(model.bundle.example["probabilities"], np.float64)
-    for form, request in example_requests(model.bundle.example).items():
+    for form, request in example_requests(model.bundle).items():
         try:
             got_N = _answered(model, orjson.dumps(request))
         except ProblemError as problem:

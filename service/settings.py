@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     """Most candidates one request may send."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     """Most bytes a request body may have, whether announced or streamed."""
+    context_cache: int = Field(default=0, ge=0)
+    """Encoded contexts that each arm remembers, for ranking layers that split the candidates of one context over
+    several requests; 0 remembers none. It pays where contexts have numeric fields or no C extension was built."""
     inline_multiplications: int = Field(default=20_000_000, ge=0)
     """Largest student batch scored on the event loop itself, in multiplications the graph executes (flops per
     candidate times candidates): about 1-4 ms on one core. A larger batch pays 30-50 µs for a thread hop instead."""

@@ -12,6 +12,7 @@ import numpy as np
 from prometheus_client import Counter
 
 from service.api.answers import Probabilities
+from service.api.contexts import ContextCache
 from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
 from service.bundle import UNKNOWN_ID, Ids
@@ -116,6 +117,7 @@ class State:
                 scorer_factory=self.scorer_factories[name],
                 max_candidates=self.settings.max_candidates,
                 wanted=self.settings.scorer,
+                contexts=self._contexts(name),
             )
         except LoadError as error:
             logger.error("%s refused: %s", name, error)  # noqa: TRY400 - the message is the reason; a trace adds none
@@ -127,6 +129,11 @@ class State:
         logger.info("%s %s: %s answers: %s", name, model.name, model.scorer.name, model.choice.reason)
         self.reasons.pop(name, None)
         self.arms[name] = self._arm_of(name, model)
+
+    def _contexts(self, name: str) -> ContextCache | None:
+        size = self.settings.context_cache
+        hits, misses = (self.metrics.context_cache.labels(arm=name, result=result) for result in ("hit", "miss"))
+        return ContextCache(size, hits, misses) if size else None
 
     def _arm_of(self, name: str, model: LoadedModel) -> Arm:
         """The arm with every instrument it will ever touch."""

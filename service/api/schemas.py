@@ -16,7 +16,7 @@ class Wire(BaseModel):
 
 
 class PredictRequest(Wire):
-    """One context and N candidates, in exactly one of three forms: columns, rows, or items of the catalogue."""
+    """One context and N candidates, in exactly one of four forms: columns, rows, ids, or items of the catalogue."""
 
     unit: str | None = Field(default=None, min_length=1, max_length=256)
     """Id that an experiment hashes, e.g. a user id; a request without one is never part of an experiment."""
@@ -24,9 +24,13 @@ class PredictRequest(Wire):
     """The caller's id of this request; without one the header X-Request-Id counts, else one is made."""
     context: dict[str, Value] = Field(default_factory=dict)
     """Field → value for exactly the model's context fields; null is a missing value."""
+    context_ids: dict[str, int] | None = None
+    """Instead of `context`, for callers that have the ids of the model's vocabularies: field → id."""
     candidates: dict[str, list[Value]] | list[dict[str, Value]] | None = None
-    """Columns {field: [value, ...]} of one length (fastest), or rows [{field: value}, ...]: exactly the model's
-    candidate fields."""
+    """Columns {field: [value, ...]} of one length, or rows [{field: value}, ...]: exactly the model's candidate
+    fields. Columns are read faster."""
+    candidate_ids: dict[str, list[int]] | None = None
+    """Instead of `candidates`, for callers that have the ids of the model's vocabularies: field → ids of one length."""
     items: list[str | int] | None = None
     """Item ids, looked up in the model's catalogue."""
 

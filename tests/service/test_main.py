@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -110,16 +111,16 @@ def test_a_wrong_variable_is_one_line_and_a_failure() -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_curl_line_survives_quotes_and_other_scripts() -> None:
+def test_a_curl_line_survives_quotes_and_other_scripts(bundle: Bundle) -> None:
     example = {
-        "context": {"user": 'o\'brien "x" $HOME'},
-        "candidates": {"item": ["日本語's", "b", "c", "d"]},
+        "context": {"user": 'o\'brien "x" $HOME', "hour": 3},
+        "candidates": {"item": ["日本語's", "b", "c", "d"], "category": ["x"] * 4, "price": [1] * 4},
         "probabilities": [0.5] * 4,
     }
-    words = shlex.split(curl_line(example, "http://h:1"))
+    words = shlex.split(curl_line(dataclasses.replace(bundle, example=example), "http://h:1"))
     body = json.loads(words[words.index("-d") + 1])
     assert body["context"] == example["context"]
-    assert body["candidates"] == {"item": ["日本語's", "b", "c"]}
+    assert body["candidates"]["item"] == ["日本語's", "b", "c"]
 
 
 @pytest.mark.parametrize(

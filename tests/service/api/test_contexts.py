@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from service.api.contexts import ContextCache
 from service.api.requests import RequestReader
+from service.app import create_app
 from service.bundle import Bundle, Ids
+from service.settings import Settings
 
 
 class Count:
@@ -72,3 +77,23 @@ def test_ids_that_are_handed_out_twice_cannot_be_written(bundle: Bundle) -> None
     assert first is second
     with pytest.raises(ValueError, match="read-only"):
         first[0, 0] = 1
+
+
+def test_the_service_counts_what_its_cache_had(bundles: Path) -> None:
+    settings = Settings(student_bundle=bundles / "student", teacher_bundle=None, context_cache=2)
+    app = create_app(settings)
+    request = {"context": {"user": "u3", "hour": 13}, "items": ["i0"]}
+
+    async def ask() -> list[Any]:
+        async with app.router.lifespan_context(app):
+            counted = app.service_state.metrics.context_cache
+            before = [counted.labels(arm="student", result=result)._value.get() for result in ("hit", "miss")]
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+                answers = [(await client.post("/predict", json=request)).json()["probabilities"] for _ in range(3)]
+            after = [counted.labels(arm="student", result=result)._value.get() for result in ("hit", "miss")]
+            return [answers, [late - early for early, late in zip(before, after, strict=True)]]
+
+    answers, counted = asyncio.run(ask())
+    assert answers[0] == answers[1] == answers[2]
+    assert sum(counted) == 3
+    assert counted[1] <= 1  # the example proved at the start may have the same context

@@ -38,9 +38,9 @@ def test_every_predict_route_documents_its_body_answer_and_problems(document: di
 
 
 def test_the_examples_are_answered_as_they_stand(document: dict[str, Any], client: Client, bundle: Bundle) -> None:
-    """Each of the three forms is shown with the student's own example, and works."""
+    """Every form is shown with the student's own example, and works."""
     examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    assert set(examples) == {"columns", "rows", "items"}
+    assert set(examples) == {"columns", "rows", "ids", "items"}
     for example in examples.values():
         PredictRequest.model_validate(example["value"])
         answer = client.post("/predict", json=example["value"])
@@ -51,7 +51,7 @@ def test_a_bundle_without_a_catalogue_has_no_items_example(open_client: OpenClie
     bare = open_client(student_bundle=bundles / "no-catalogue")
     document = bare.get("/openapi.json").json()
     examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    assert set(examples) == {"columns", "rows"}
+    assert set(examples) == {"columns", "rows", "ids"}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ def test_a_document_asked_for_before_the_start_does_not_stay(bundles: Path) -> N
 
     async def start() -> None:
         async with app.router.lifespan_context(app):
-            assert set(examples()) == {"columns", "rows", "items"}
+            assert set(examples()) == {"columns", "rows", "ids", "items"}
 
     assert examples() == {}
     asyncio.run(start())
