@@ -54,10 +54,12 @@ bench-epoch: .venv/installed  ## seconds of one training epoch of each phase on 
 bench-native: .venv/installed  ## the native scorer against onnxruntime and against bare arithmetic, one core
 	taskset --cpu-list 0 $(BIN)/python -m export.bench_native
 
-fuzz-native:  ## random models and requests through the C core, under AddressSanitizer and UBSan
+fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build
-	$(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all service/native/fuzz.c -lm -o build/fuzz-native
-	build/fuzz-native $(ITERATIONS) $(SEED)
+	for program in fuzz fuzz_table; do \
+	  $(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all service/native/$$program.c -lm \
+	    -o build/$$program && build/$$program $(ITERATIONS) $(SEED) || exit 1; \
+	done
 
 lock: .venv/installed  ## write the installed versions to requirements.lock
 	$(BIN)/pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock.new
@@ -69,7 +71,7 @@ clean:  ## remove everything made here except data
 $(BUNDLES)/student/CURRENT: | .venv/installed
 	$(MAKE) train
 
-.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.c service/native/*.h) $(wildcard service/native/*.[ch])
+.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar on $(PIP) \
 	  --constraint requirements.lock --editable '.[dev]'

@@ -1,11 +1,19 @@
-"""The C extension behind NativeScorer: DAGFM-inner and DAGFM-outer, context once, any CPU.
+"""The C extensions, both optional: without a compiler onnxruntime answers and the loops run in Python.
+
+`_dagfm`, behind NativeScorer: DAGFM-inner and DAGFM-outer, context once, any CPU.
 
     dagfm_core.h     what is computed and how it is laid out; no Python
     dagfm_context.h  the arithmetic of the context, once per request
     dagfm_kernel.h   the arithmetic of candidates, compiled once per instruction set and chosen when a model is built
     dagfm_build.h    packing of weights
-    dagfm.c          the module `_dagfm`: buffers checked, interpreter lock released
+    dagfm.c          the module: buffers checked, interpreter lock released
     fuzz.c           random models and requests against the definition, for sanitizers
 
-The build is optional: without a compiler there is no `_dagfm`, and onnxruntime answers.
+`_encode`, behind service.loops: values to ids, ids checked and counted, logits to probabilities.
+
+    table.h          text → number, look-ups of a whole column side by side; no Python
+    encode_table.h   the type Table and a context's row
+    encode.c         the module and the loops over ids and logits
+    arrays.h         arrays of other modules as checked buffers
+    fuzz_table.c     random tables against a search, for sanitizers
 """

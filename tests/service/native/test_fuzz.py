@@ -1,4 +1,4 @@
-"""The C core under AddressSanitizer and UndefinedBehaviorSanitizer; `make fuzz-native` runs it for longer."""
+"""The C cores under AddressSanitizer and UndefinedBehaviorSanitizer; `make fuzz-native` runs them for longer."""
 
 import shutil
 import subprocess
@@ -35,5 +35,13 @@ def test_random_models_and_requests_meet_the_definition_under_sanitizers(
     program = tmp_path / "fuzz"
     assert compiled(SOURCES / "fuzz.c", program, *options)
     finished = subprocess.run([str(program), "200", "7"], capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.endswith("ok\n")
+
+
+def test_random_tables_meet_a_search_through_all_texts_under_sanitizers(tmp_path: Path, sanitizers: None) -> None:
+    program = tmp_path / "fuzz_table"
+    assert compiled(SOURCES / "fuzz_table.c", program)
+    finished = subprocess.run([str(program), "300", "7"], capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.endswith("ok\n")
