@@ -17,6 +17,7 @@ from service.api.routes import PREDICT_PATHS, build_router, hot_paths
 from service.api.v2.documents import infer_examples
 from service.api.v2.routes import INFER_PATHS
 from service.bundle import Bundle
+from service.cpus import effective_cpus
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.models import example_requests
@@ -68,6 +69,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     """
     factories = {**dict.fromkeys(ARMS, OnnxScorer), **(scorer_factories or {})}
     state = State(settings=settings, metrics=Metrics(), scorer_factories=factories)
+    state.metrics.effective_cpus.set(effective_cpus())
 
     hot: dict[str, HotPath] = hot_paths(state)
 
@@ -76,7 +78,8 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         state.load()
         hot.update(hot_paths(state))
         app.openapi_schema = None
-        yield
+        async with state.metrics.publishing():
+            yield
         state.close()
 
     app = Service(

@@ -1,18 +1,38 @@
 """Every Prometheus instrument of the service. Labels come from closed sets: never a path, a unit or an item.
 
 One registry per app. Children are resolved when a model is loaded and kept: a request looks none up by label.
+
+With several workers a scrape of any of them is of all: see service.multiprocess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.registry import Collector
+
+from service.multiprocess import AllWorkers, shared_directory
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # of every histogram one more series that nobody asks for
+
+PUBLISH_S = 0.25
+"""Seconds after which a worker's probabilities are seen by another's scrape, at most."""
 
 SECONDS = (
     *(0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075),
@@ -31,6 +51,10 @@ NO_ARM = "none"
 UNMATCHED = "unmatched"
 """Route label of a request that matched no route."""
 
+# The largest float32 that is not above each bound: comparing in float32 then decides as in float64.
+_ROUNDED = np.array(PROBABILITIES, np.float32)
+_BOUNDS = np.where(np.array(PROBABILITIES) < _ROUNDED, np.nextafter(_ROUNDED, np.float32(0)), _ROUNDED)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageTimers:
@@ -43,36 +67,60 @@ class StageTimers:
     respond: Histogram
 
 
-class ProbabilityHistogram(Collector):
-    """ctr_score: N probabilities per request counted in one go; the client's own histogram takes one at a time.
+@dataclass(kw_only=True, slots=True)
+class _Counted:
+    """What one model answered: totals up to each bound, and how much of them the child has been told."""
 
-    `observe` is to be called from one thread only.
+    child: Histogram
+    below_B: npt.NDArray[np.int64]
+    told_B: npt.NDArray[np.int64]
+    total: float = 0.0
+    told_total: float = 0.0
+
+
+class ProbabilityHistogram(Collector):
+    """ctr_score: N probabilities counted in one go; the client's own histogram takes one at a time, behind locks.
+
+    Counting is numpy alone; `publish` moves the counts into the client's histogram, whatever keeps its values.
+    `observe` is to be called from one thread only, `publish` and `collect` from any.
     """
 
     def __init__(self) -> None:
-        self._edges = np.array(PROBABILITIES)
-        self._counts: dict[str, npt.NDArray[np.int64]] = {}
-        self._sums: dict[str, float] = {}
+        self._histogram = Histogram(
+            "ctr_score", "Answered click probabilities.", ["model"], buckets=PROBABILITIES, registry=None
+        )
+        self._counted: dict[str, _Counted] = {}
+        self._lock = Lock()
 
     def add_model(self, model: str) -> None:
         """Start counting for `name@version`."""
-        self._counts.setdefault(model, np.zeros(len(PROBABILITIES), np.int64))
-        self._sums.setdefault(model, 0.0)
+        if model not in self._counted:
+            below_B, told_B = np.zeros((2, len(PROBABILITIES)), np.int64)
+            child = self._histogram.labels(model=model)
+            self._counted[model] = _Counted(child=child, below_B=below_B, told_B=told_B)
 
     def observe(self, model: str, probabilities_N: npt.NDArray[np.float32]) -> None:
         """Count probabilities [N], each in [0, 1]."""
-        buckets_N = np.searchsorted(self._edges, probabilities_N, side="left")
-        self._counts[model] += np.bincount(buckets_N, minlength=len(PROBABILITIES))
-        self._sums[model] += float(probabilities_N.sum(dtype=np.float64))
+        counted = self._counted[model]
+        counted.below_B += np.sort(probabilities_N).searchsorted(_BOUNDS, side="right")
+        counted.total += float(probabilities_N.sum(dtype=np.float64))
 
-    def collect(self) -> Iterator[HistogramMetricFamily]:
+    def publish(self) -> None:
+        """Tell the client's histogram what it has not been told yet."""
+        with self._lock:
+            for counted in list(self._counted.values()):
+                below_B, total = counted.below_B.copy(), counted.total
+                fresh_B = np.diff(below_B - counted.told_B, prepend=0).tolist()
+                for bucket, count in zip(counted.child._buckets, fresh_B, strict=False):  # noqa: SLF001 - no bulk form
+                    if count:
+                        bucket.inc(count)
+                counted.child._sum.inc(total - counted.told_total)  # noqa: SLF001 - as above
+                counted.told_B, counted.told_total = below_B, total
+
+    def collect(self) -> Iterable[Metric]:
         """The family as Prometheus scrapes it, buckets cumulative."""
-        family = HistogramMetricFamily("ctr_score", "Answered click probabilities.", labels=["model"])
-        for model, counts in self._counts.items():
-            cumulative = np.cumsum(counts).tolist()
-            buckets = [(str(edge), float(count)) for edge, count in zip(PROBABILITIES, cumulative, strict=True)]
-            family.add_metric([model], [*buckets, ("+Inf", float(cumulative[-1]))], self._sums[model])
-        yield family
+        self.publish()
+        return self._histogram.collect()
 
 
 class Metrics:
@@ -81,6 +129,8 @@ class Metrics:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self.registry = registry
+        """The values of this process."""
+        self._scraped = registry
         self.request_duration = _durations(
             registry,
             "ctr_request_duration_seconds",
@@ -93,7 +143,6 @@ class Metrics:
             "One stage of an answered prediction: decode, encode, queue, infer, respond.",
             ["stage", "arm"],
         )
-        self.inflight = Gauge("ctr_inflight", "Requests received and not yet answered.", registry=registry)
         self.unknown_values = Counter(
             "ctr_oov_total", "Values outside their field's vocabulary, scored as id 1.", ["field"], registry=registry
         )
@@ -105,30 +154,87 @@ class Metrics:
         )
         self.probabilities = ProbabilityHistogram()
         registry.register(self.probabilities)
-        ProcessCollector(registry=registry)
+        self._add_process(registry)
         self._add_models(registry)
         self._request_timers: dict[tuple[str, str, str], Histogram] = {}
+
+    def scrape(self) -> bytes:
+        """Prometheus' text format; of all workers where there are several."""
+        self.probabilities.publish()
+        return generate_latest(self._scraped)
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[None]:
+        """While inside, what this worker counts reaches the scrapes of others; nothing to do where there are none."""
+        if self._scraped is self.registry:
+            yield
+            return
+        task = asyncio.create_task(self._publish_again_and_again())
+        try:
+            yield
+        finally:
+            task.cancel()
+            self.probabilities.publish()
+
+    async def _publish_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(PUBLISH_S)
+            self.probabilities.publish()
+
+    def _add_process(self, registry: CollectorRegistry) -> None:
+        """What concerns the process, or all workers. process_* would say nothing true in a sum: left out there."""
+        self.inflight = Gauge(
+            "ctr_inflight",
+            "Requests received and not yet answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.workers = Gauge(
+            "ctr_workers", "Processes that answer on the port.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.workers.set(1)
+        self.effective_cpus = Gauge(
+            "ctr_effective_cpus",
+            "CPUs the service may use: affinity, capped by the quota of its control groups.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        directory = shared_directory()
+        if directory is None:
+            ProcessCollector(registry=registry)
+        else:
+            self._scraped = CollectorRegistry()
+            self._scraped.register(AllWorkers(directory))
 
     def _add_models(self, registry: CollectorRegistry) -> None:
         """The instruments that tell models apart."""
         self.candidates = Counter("ctr_candidates_total", "Candidates scored.", ["model"], registry=registry)
         self.flops = Counter(
             "ctr_model_flops_total",
-            "Multiplications the graph executed for answered predictions, as the bundle counts them.",
+            "Multiplications the scorer executed for answered predictions.",
             ["model"],
             registry=registry,
         )
         self.flops_per_candidate = Gauge(
             "ctr_model_flops_per_candidate",
-            "Multiplications per candidate: what the graph executes, what the model's equations need.",
+            "Multiplications per candidate: what the scorer executes, what the model's equations need.",
             ["model", "kind"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.model_info = Gauge(
-            "ctr_model_info", "1 for every model being served.", ["model", "version", "sha"], registry=registry
+            "ctr_model_info",
+            "1 for every model being served.",
+            ["model", "version", "sha"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.scorer_info = Gauge(
-            "ctr_scorer_info", "1 for the scorer that answers for a model.", ["model", "scorer"], registry=registry
+            "ctr_scorer_info",
+            "1 for the scorer that answers for a model.",
+            ["model", "scorer"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.native_scorer = Counter(
             "ctr_native_scorer_total",

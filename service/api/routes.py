@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import Scope
 
 from service.api import openapi
@@ -155,4 +155,4 @@ def _add_operation_routes(router: APIRouter, state: State) -> None:
     # Not async: a scrape renders for milliseconds, so it runs on a thread and not between two requests.
     @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=Response)
     def metrics() -> Response:
-        return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(state.metrics.scrape(), media_type=CONTENT_TYPE_LATEST)

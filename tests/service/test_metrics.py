@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.cpus import effective_cpus
 from service.metrics import PROBABILITIES, SECONDS, Metrics, ProbabilityHistogram
 
 if TYPE_CHECKING:
@@ -99,17 +100,30 @@ def test_bulk_counting_is_what_counting_one_by_one_gives() -> None:
     histogram = ProbabilityHistogram()
     histogram.add_model("m@1")
     rng = np.random.default_rng(3)
-    batches = [rng.random(500).astype(np.float32), np.array([0.0, 0.5, 1.0], np.float32), np.zeros(1, np.float32)]
+    bounds = np.array(PROBABILITIES, np.float32)
+    neighbours = np.nextafter(bounds, np.float32([[0], [1]])).ravel()
+    batches = [rng.random(500).astype(np.float32), bounds, neighbours, np.array([0.0, 0.5], np.float32)]
     for batch in batches:
         histogram.observe("m@1", batch)
+        histogram.collect()  # a scrape in between counts nothing twice
     (family,) = histogram.collect()
-    everything = np.concatenate(batches)
+    everything = np.concatenate(batches).astype(np.float64)
     for bound in PROBABILITIES:
         (sample,) = [s for s in family.samples if s.labels.get("le") == str(bound)]
         assert sample.value == int((everything <= bound).sum())
     values = {sample.name: sample.value for sample in family.samples}
-    assert values["ctr_score_count"] == 504
+    assert values["ctr_score_count"] == len(everything)
     assert values["ctr_score_sum"] == pytest.approx(float(everything.sum()), rel=1e-5)
+
+
+def test_no_series_says_when_another_was_created(client: Client) -> None:
+    client.post("/predict", json=BODY)
+    assert "_created" not in client.get("/metrics").text
+
+
+def test_one_process_counts_itself_and_its_cpus(client: Client) -> None:
+    assert client.metric("ctr_workers") == 1
+    assert client.metric("ctr_effective_cpus") == effective_cpus()
 
 
 def test_a_timer_is_resolved_once() -> None:
