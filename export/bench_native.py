@@ -27,7 +27,7 @@ from export.forms import serving_forms
 from export.graph import to_onnx
 from export.parity import check_parity, random_ids
 from export.timing import SIZES
-from export.weights import weights_of
+from export.weights import table_of, weights_of
 from service.bundle import Ids, Weights
 from service.scoring import NativeScorer, OnnxScorer, Scorer
 from training.models.dagfm import DAGFM
@@ -94,14 +94,14 @@ def main(
 
 
 def _table(shape: Shape, kind: str, model: DAGFM, rounds: int) -> Table:
-    weights = cast("Weights", weights_of(model))
-    native = NativeScorer(weights, model.embedding.sizes, shape.context)
+    weights, embedding = cast("Weights", weights_of(model)), table_of(model)
+    native = NativeScorer(weights, embedding, model.embedding.sizes, shape.context)
     check_parity(model, native, shape.context, "native")
     graphs = {
-        name: to_onnx(form, shape.context, shape.fields - shape.context)
+        name: to_onnx(form, shape.context, shape.fields - shape.context, embedding)
         for name, form in serving_forms(model, shape.context).items()
     }
-    onnx = {name: OnnxScorer(graph) for name, graph in graphs.items()}
+    onnx = {name: OnnxScorer(graph, embedding) for name, graph in graphs.items()}
     bound = Bound(model, weights, shape.context)
     title = f"{shape.label}: {shape.fields} fields, {shape.context} context, {kind}, {native.level}; µs and ratios"
     columns = (
@@ -153,7 +153,7 @@ class Bound:
         fields, dimension, candidates = model.fields, model.embedding.dimension, model.fields - context
         edges = candidates * (candidates + 1) // 2
         per_edge = dimension * (len(model.layers) * (1 if weights.q_LFFD is None else 2) + 1)  # 1: the connection
-        self._table = weights.embedding_VD
+        self._table = table_of(model).rows_VD
         self._weights = np.ascontiguousarray(weights.p_LFFD).ravel()
         self._first_F = np.cumsum([0, *model.embedding.sizes[:-1]])
         self._scratch = np.zeros(LARGEST_BLOCK * candidates * dimension + _CACHE_LINE, np.float32)

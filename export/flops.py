@@ -14,6 +14,9 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
+from service.bundle import EmbeddingTable
+from service.scoring.shared_table import SharedTable
+
 MOVES = frozenset(
     {"Add", "Sub", "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Neg", "ReduceSum"}
     | {"Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
@@ -25,15 +28,23 @@ PRODUCTS = frozenset({"MatMul", "Gemm"})
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def executed_multiplications(model_onnx: bytes, context_ids: npt.NDArray[np.int32], rows: int) -> int:
+def executed_multiplications(
+    model_onnx: bytes, context_ids: npt.NDArray[np.int32], rows: int, embedding: EmbeddingTable | None = None
+) -> int:
     """Multiplications of one run with `rows` candidates; divide by `rows` for the cost per candidate.
+
+    Args:
+        model_onnx: the graph.
+        context_ids: of the run, [1, Fc].
+        rows: N.
+        embedding: the table if the graph refers to one.
 
     Raises:
         ValueError: the graph has an operator whose multiplications are not known here.
     """
     model = onnx.load_from_string(model_onnx)
-    shapes = _shapes(model, context_ids, rows)
-    live = {value.name for value in model.graph.input}
+    shapes = _shapes(model, context_ids, rows, embedding)
+    live = {value.name for value in model.graph.input} - {tensor.name for tensor in model.graph.initializer}
     total = 0
     for node in model.graph.node:
         if live.isdisjoint(node.input):
@@ -56,7 +67,9 @@ def _multiplications(node: onnx.NodeProto, shapes: Shapes) -> int:
     raise ValueError(f"operator {node.op_type} in {node.name!r}: its multiplications are unknown; add it to {__name__}")
 
 
-def _shapes(model: onnx.ModelProto, context_ids: npt.NDArray[np.int32], rows: int) -> Shapes:
+def _shapes(
+    model: onnx.ModelProto, context_ids: npt.NDArray[np.int32], rows: int, embedding: EmbeddingTable | None
+) -> Shapes:
     """Shape of every value when the graph runs with this context and `rows` candidates."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -65,6 +78,7 @@ def _shapes(model: onnx.ModelProto, context_ids: npt.NDArray[np.int32], rows: in
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    _table = SharedTable(embedding, options)  # held until the session is gone
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
     candidate_fields = session.get_inputs()[1].shape[1]
     feeds = {"context_ids": context_ids, "candidate_ids": np.zeros((rows, candidate_fields), np.int32)}

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from export.table import TablePart
 from training.layers.embedding import FieldEmbedding
 from training.layers.propagation import InnerPropagation, Propagation
 from training.models.base import CTRModel
@@ -138,12 +139,9 @@ def serving_forms(model: CTRModel, context_fields: int) -> Mapping[str, nn.Modul
     return {name: form.eval() for name, form in forms.items()}
 
 
-def _cut(embedding: FieldEmbedding, fields: slice) -> FieldEmbedding:
-    """The part of a fused table that belongs to some consecutive fields."""
-    start = sum(embedding.sizes[: fields.start])
-    cut = FieldEmbedding(embedding.sizes[fields], embedding.dimension)
-    cut.weight_VD = _fixed(embedding.weight_VD[start : start + sum(cut.sizes)])
-    return cut
+def _cut(embedding: FieldEmbedding, fields: slice) -> TablePart:
+    """Some consecutive fields, read from the one table of all."""
+    return TablePart(embedding, fields)
 
 
 def _fixed(weights: Tensor) -> nn.Parameter:

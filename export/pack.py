@@ -23,8 +23,19 @@ from export.golden import example_request, golden_requests
 from export.graph import OPSET, to_onnx
 from export.parity import check_parity
 from export.timing import DECIDING, time_scorers
-from export.weights import weights_of
-from service.bundle import Bundle, Calibration, Flops, Graph, Ids, Manifest, Weights, encoder_files, write_bundle
+from export.weights import table_of, weights_of
+from service.bundle import (
+    Bundle,
+    Calibration,
+    EmbeddingTable,
+    Flops,
+    Graph,
+    Ids,
+    Manifest,
+    Weights,
+    encoder_files,
+    write_bundle,
+)
 from service.scoring import OnnxScorer, Scorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
@@ -37,6 +48,8 @@ class Exported:
     """One model in its fastest verified form."""
 
     model_onnx: bytes
+    """It refers to `embedding`."""
+    embedding: EmbeddingTable
     graph: Graph
     executed: float
     """Multiplications per candidate at N = 200."""
@@ -59,14 +72,15 @@ def export_model(model: CTRModel, context_fields: int, report: Report = lambda _
     Raises:
         ParityError: a form does not compute what the model computes.
     """
+    embedding = table_of(model)
     graphs: dict[str, bytes] = {}
     scorers: dict[str, Scorer] = {}
     gaps: dict[str, float] = {}
     for name, form in serving_forms(model, context_fields).items():
         report(f"write {name}")
-        graphs[name] = to_onnx(form, context_fields, model.fields - context_fields)
+        graphs[name] = to_onnx(form, context_fields, model.fields - context_fields, embedding)
         report(f"verify {name}")
-        scorers[name] = OnnxScorer(graphs[name])
+        scorers[name] = OnnxScorer(graphs[name], embedding)
         gaps[name] = check_parity(model, scorers[name], context_fields, name)
     report("time all forms")
     timings = time_scorers(scorers, model.embedding.sizes, context_fields)
@@ -75,9 +89,10 @@ def export_model(model: CTRModel, context_fields: int, report: Report = lambda _
     context_ids = np.zeros((1, context_fields), np.int32)
     return Exported(
         model_onnx=graphs[fastest],
+        embedding=embedding,
         graph=Graph(form=fastest, opset=OPSET, timings_us=timings),
-        executed=executed_multiplications(graphs[fastest], context_ids, DECIDING) / DECIDING,
-        once=_once(graphs[fastest], context_ids),
+        executed=executed_multiplications(graphs[fastest], context_ids, DECIDING, embedding) / DECIDING,
+        once=_once(graphs[fastest], context_ids, embedding),
         gap=gaps[fastest],
     )
 
@@ -100,7 +115,7 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
     weights = weights_of(model)
     manifest = Manifest(
         name=name,
-        version=_version(exported.model_onnx, weights, prepared),
+        version=_version(exported, weights, prepared),
         architecture=model.name,
         schema_digest=prepared.encoder.schema.digest,
         parameters=model.parameter_count(),
@@ -119,21 +134,24 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         example=example_request(model, prepared),
         model_onnx=exported.model_onnx,
         model_card=model_card(manifest, prepared.encoder.schema.fields),
+        embedding=exported.embedding,
         weights=weights,
     )
-    prove(OnnxScorer(bundle.model_onnx), bundle.golden)
+    prove(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle.golden)
     return write_bundle(root, bundle)
 
 
-def _once(model_onnx: bytes, context_ids: Ids) -> float:
+def _once(model_onnx: bytes, context_ids: Ids, embedding: EmbeddingTable) -> float:
     """What a graph runs for no candidate at all: its cost is linear in N, so two points tell."""
-    one, two = (executed_multiplications(model_onnx, context_ids, rows) for rows in (1, 2))
+    one, two = (executed_multiplications(model_onnx, context_ids, rows, embedding) for rows in (1, 2))
     return float(2 * one - two)
 
 
-def _version(model_onnx: bytes, weights: Weights | None, prepared: Prepared) -> str:
-    """Twelve hex digits of everything that decides an answer: graph, weights, schema, vocabularies, catalogue."""
-    digest = hashlib.sha256(hashlib.sha256(model_onnx).digest())
+def _version(exported: Exported, weights: Weights | None, prepared: Prepared) -> str:
+    """Twelve hex digits of everything that decides an answer: graph, table, weights, schema, vocabulary, catalogue."""
+    digest = hashlib.sha256(hashlib.sha256(exported.model_onnx).digest())
+    for _name, array in sorted(exported.embedding.arrays.items()):
+        digest.update(hashlib.sha256(array.data).digest())
     if weights is not None:
         digest.update(hashlib.sha256(weights.to_bytes()).digest())
     for _name, content in sorted(encoder_files(prepared.encoder, prepared.catalogue).items()):

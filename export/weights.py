@@ -1,25 +1,29 @@
-"""A trained student's numbers as arrays, for the service's native scorer."""
+"""A trained model's numbers as arrays: its embedding table, and a student's other weights for the native scorer."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
 
-from service.bundle import Weights
+from service.bundle import EmbeddingTable, Weights
 from service.bundle.weights import Numbers
 from training.layers.propagation import InnerPropagation, OuterPropagation
 from training.models.base import CTRModel
 from training.models.dagfm import DAGFM
 
 
+def table_of(model: CTRModel) -> EmbeddingTable:
+    """The embedding table of a model, on the model's own memory."""
+    return EmbeddingTable(rows_VD=_numbers(model.embedding.weight_VD))
+
+
 def weights_of(model: CTRModel) -> Weights | None:
-    """The weights of a DAGFM with the plain readout whose connection is not dense, None of any other model."""
+    """All but the embeddings of a DAGFM with the plain readout whose connection is not dense, None of other models."""
     if type(model).interact is not DAGFM.interact or not isinstance(model, DAGFM) or model.connect == "dense":
         return None
     layers = [layer for layer in model.layers if isinstance(layer, InnerPropagation | OuterPropagation)]
     outer = [layer for layer in layers if isinstance(layer, OuterPropagation)]
     return Weights(
-        embedding_VD=_numbers(model.embedding.weight_VD),
         connection_FF=_numbers(model.connection()),
         p_LFFD=np.stack([_numbers(layer.p_FSD * layer.mask_FF[..., None]) for layer in layers]),
         q_LFFD=np.stack([_numbers(layer.q_FSD * layer.mask_FF[..., None]) for layer in outer]) if outer else None,

@@ -82,7 +82,7 @@ def load_model(
     try:
         bundle = read_bundle(path)
         reason = "graph"
-        reference = scorer_factory(bundle.model_onnx)
+        reference = scorer_factory(bundle.model_onnx, bundle.embedding)
         reason = "golden"
         prove(reference, bundle.golden)
         reason = "scorer"

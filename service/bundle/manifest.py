@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from service.bundle.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Part = TypeVar("Part")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 

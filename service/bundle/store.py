@@ -5,7 +5,8 @@
 
 A version never changes once written. Writing fills a hidden directory beside it, syncs it to disk and renames it;
 CURRENT is replaced in one step afterwards, so a reader sees the old version or the new one, never a mixture. Files
-are hashed and parsed from the same bytes: what was checked is what is used.
+are hashed and parsed from the same bytes, embedding.npy through the one mapping it is used by: what was checked is
+what is used, as long as nobody writes into a version.
 """
 
 from __future__ import annotations
@@ -14,27 +15,32 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from service.bundle.catalogue import Catalogue
+from service.bundle.embedding import EMBEDDING, TABLE_FILES, EmbeddingTable
 from service.bundle.encoder import Encoder
 from service.bundle.encoder_files import check_ids, encoder_files, json_bytes, parse_json, read_encoder_files
 from service.bundle.errors import BundleError
 from service.bundle.fields import Schema
 from service.bundle.golden import Golden
 from service.bundle.manifest import NAME, Manifest
+from service.bundle.npy import map_file, npy_array, npy_parts
 from service.bundle.weights import WEIGHTS, Weights
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
-OPTIONAL = frozenset({"catalogue.npz", WEIGHTS})
-DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz", WEIGHTS)
+OPTIONAL = frozenset({"catalogue.npz", WEIGHTS}) | TABLE_FILES
+DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz", WEIGHTS, *sorted(TABLE_FILES))
 """The files that decide an answer; the others describe or prove it."""
+
+Parts = Sequence[bytes | memoryview]
+"""The content of a file, in pieces that follow one another: a large array is never copied to stand after its header."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +55,10 @@ class Bundle:
     """A raw request of every form, and the probabilities the trained model gives it."""
     model_onnx: bytes
     model_card: str
+    embedding: EmbeddingTable | None = None
+    """What model.onnx refers to as `embedding.npy`; None if the graph holds all its numbers itself."""
     weights: Weights | None = None
-    """Of a DAGFM whose context can be computed once: what a native scorer needs."""
+    """Of a DAGFM whose context can be computed once: what a native scorer needs beside the embedding table."""
 
     @property
     def schema(self) -> Schema:
@@ -68,16 +76,19 @@ def write_bundle(root: Path, bundle: Bundle) -> Path:
         BundleError: the bundle could not be read back, or its version exists with another content.
     """
     contents = _contents(bundle)
-    manifest = _with_digests(bundle.manifest, contents)
-    contents[MANIFEST] = json_bytes(manifest.to_json(), indent=2)
+    parts: dict[str, Parts] = {name: (content,) for name, content in contents.items()}
+    if bundle.embedding is not None:
+        parts |= {name: npy_parts(array) for name, array in bundle.embedding.arrays.items()}
+    manifest = _with_digests(bundle.manifest, parts)
+    parts[MANIFEST] = (json_bytes(manifest.to_json(), indent=2),)
     target = root / manifest.version
     with _naming(target):
-        _assemble(manifest, contents)
+        _assemble(manifest, contents, bundle.embedding)
     root.mkdir(parents=True, exist_ok=True)
     if target.exists():
         _check_same(target, manifest)
     else:
-        _write_directory(target, contents)
+        _write_directory(target, parts)
     replace_file(root / CURRENT, f"{manifest.version}\n".encode())
     return target
 
@@ -95,9 +106,11 @@ def read_bundle(path: Path) -> Bundle:
     names = set(manifest.files)
     if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
         raise BundleError(f"{directory}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
-    contents = {name: _read_verified(directory / name, sha256) for name, sha256 in manifest.files.items()}
+    contents = {name: _read_verified(directory / name, manifest.files[name]) for name in names - TABLE_FILES}
+    mapped = {name: _map_verified(directory / name, manifest.files[name]) for name in names & TABLE_FILES}
     with _naming(directory):
-        return _assemble(manifest, contents)
+        arrays = {name: npy_array(name, content) for name, content in mapped.items()}
+        return _assemble(manifest, contents, EmbeddingTable.of(arrays) if arrays else None)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -126,12 +139,19 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
     }
 
 
-def _with_digests(manifest: Manifest, contents: Mapping[str, bytes]) -> Manifest:
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+def _with_digests(manifest: Manifest, parts: Mapping[str, Parts]) -> Manifest:
+    digests = {name: _sha256(content) for name, content in sorted(parts.items())}
     return Manifest.from_json({**manifest.to_json(), "files": digests})
 
 
-def _assemble(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+def _sha256(parts: Parts) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _assemble(manifest: Manifest, contents: Mapping[str, bytes], embedding: EmbeddingTable | None) -> Bundle:
     encoder, catalogue = read_encoder_files(contents)
     if encoder.schema.digest != manifest.schema_digest:
         found = encoder.schema.digest
@@ -144,11 +164,11 @@ def _assemble(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
         example=parse_json("example.json", contents["example.json"]),
         model_onnx=contents["model.onnx"],
         model_card=_text("MODEL_CARD.md", contents["MODEL_CARD.md"]),
+        embedding=embedding,
         weights=Weights.from_bytes(contents[WEIGHTS]) if WEIGHTS in contents else None,
     )
     _check_golden(bundle)
-    if bundle.weights is not None:
-        bundle.weights.check_fits(encoder.sizes)
+    _check_numbers(bundle)
     return bundle
 
 
@@ -186,6 +206,16 @@ def _check_golden(bundle: Bundle) -> None:
         check_ids("golden.npz", request.candidate_ids, bundle.encoder.sizes[context_fields:])
 
 
+def _check_numbers(bundle: Bundle) -> None:
+    sizes, embedding, weights = bundle.encoder.sizes, bundle.embedding, bundle.weights
+    if embedding is not None:
+        embedding.check_fits(sizes)
+    if weights is not None and embedding is None:
+        raise BundleError(f"{WEIGHTS}: there is no {EMBEDDING} beside it; export again")
+    if weights is not None and embedding is not None:
+        weights.check_fits(len(sizes), embedding.dimension)
+
+
 def _resolve(path: Path) -> Path:
     pointer = path / CURRENT
     if not pointer.exists():
@@ -201,32 +231,54 @@ def _resolve(path: Path) -> Path:
 
 
 def _read_regular(path: Path) -> bytes:
+    _check_regular(path)
+    with _readable(path):
+        return path.read_bytes()
+
+
+def _check_regular(path: Path) -> None:
     if path.is_symlink() or not path.is_file():
         found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no regular file"
         raise BundleError(f"{path}: found {found}, expected a regular file; export again")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return path.read_bytes()
+        yield
     except OSError as error:
         raise BundleError(f"{path}: not readable: {error.strerror}; give the service read access to it") from error
 
 
 def _read_verified(path: Path, sha256: str) -> bytes:
     content = _read_regular(path)
-    found = hashlib.sha256(content).hexdigest()
+    _verify(path, content, sha256)
+    return content
+
+
+def _map_verified(path: Path, sha256: str) -> memoryview:
+    _check_regular(path)
+    with _readable(path):
+        content = map_file(path)
+    _verify(path, content, sha256)
+    return content
+
+
+def _verify(path: Path, content: bytes | memoryview, sha256: str) -> None:
+    found = _sha256((content,))
     if found != sha256:
         raise BundleError(
             f"{path}: sha256 is {found} over {len(content)} bytes, the manifest expects {sha256}; "
             "the file was changed or cut short: export again or restore it"
         )
-    return content
 
 
-def _write_directory(target: Path, contents: Mapping[str, bytes]) -> None:
+def _write_directory(target: Path, files: Mapping[str, Parts]) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp-", dir=target.parent))
     try:
-        for name, content in contents.items():
+        for name, parts in files.items():
             with (temporary / name).open("wb") as file:
-                file.write(content)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
         temporary.chmod(0o755)

@@ -1,4 +1,4 @@
-"""weights.npz: a DAGFM's trained numbers as arrays, for a scorer that computes the model itself.
+"""weights.npz: a DAGFM's trained numbers but its embeddings, for a scorer that computes the model itself.
 
 The graph in model.onnx stays the reference; this file is optional, and nothing but a DAGFM whose connection lets the
 context be computed once has one.
@@ -7,7 +7,6 @@ context be computed once has one.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,8 @@ from service.bundle.errors import BundleError
 WEIGHTS = "weights.npz"
 Numbers = npt.NDArray[np.float32]
 
-_ARRAYS = ("embedding_VD", "connection_FF", "p_LFFD", "readout_TF", "bias_1")
+_ARRAYS = ("connection_FF", "p_LFFD", "readout_TF", "bias_1")
 _OUTER = (*_ARRAYS, "q_LFFD")
-_CACHE_LINE = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,8 +32,6 @@ class Weights:
     Weights of edges f > s have no meaning; the connection's must be zero.
     """
 
-    embedding_VD: Numbers
-    """One table for all fields, in schema order."""
     connection_FF: Numbers
     """C[s, f], lower-triangular."""
     p_LFFD: Numbers
@@ -63,13 +59,13 @@ class Weights:
         """`inner` or `outer`."""
         return "inner" if self.q_LFFD is None else "outer"
 
-    def check_fits(self, sizes: Sequence[int]) -> None:
-        """Raise BundleError unless the table and the connection are those of fields with so many ids."""
-        found = (len(self.embedding_VD), len(self.connection_FF))
-        if found != (sum(sizes), len(sizes)):
+    def check_fits(self, fields: int, dimension: int) -> None:
+        """Raise BundleError unless they are those of so many fields and embeddings of this length."""
+        found = (len(self.connection_FF), self.p_LFFD.shape[-1])
+        if found != (fields, dimension):
             raise BundleError(
-                f"{WEIGHTS}: {found[0]} rows and {found[1]} fields, the vocabularies have {sum(sizes)} ids of "
-                f"{len(sizes)} fields; export again"
+                f"{WEIGHTS}: for {found[0]} fields and embeddings of length {found[1]}, the bundle has {fields} fields "
+                f"and embeddings of length {dimension}; export again"
             )
 
     def to_bytes(self) -> bytes:
@@ -89,13 +85,13 @@ class Weights:
             raise BundleError(f"{WEIGHTS}: not readable: {error}; export again") from error
         if found not in (sorted(_ARRAYS), sorted(_OUTER)):
             raise BundleError(f"{WEIGHTS}: holds {found}, expected {sorted(_OUTER)}, without q_LFFD for inner")
-        return cls(**{"q_LFFD": None, **arrays, "embedding_VD": _aligned(arrays["embedding_VD"])})
+        return cls(**{"q_LFFD": None, **arrays})
 
     def _arrays(self) -> dict[str, Numbers]:
         return {name: getattr(self, name) for name in _OUTER if getattr(self, name) is not None}
 
     def _expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        fields, layers, dimension = len(self.connection_FF), len(self.p_LFFD), self.embedding_VD.shape[1]
+        fields, layers, dimension = len(self.connection_FF), len(self.p_LFFD), self.p_LFFD.shape[-1]
         edges = (layers, fields, fields, dimension)
         readout = (layers + 1, fields)
         square = (fields, fields)
@@ -105,12 +101,3 @@ class Weights:
 def _axes(name: str) -> int:
     """How many axes an array has whose name ends in a letter for each."""
     return len(name.rpartition("_")[2])
-
-
-def _aligned(table: Numbers) -> Numbers:
-    """A copy that begins on a cache line, so that an embedding lies on as few lines as it can."""
-    room = np.empty(table.nbytes + _CACHE_LINE, np.uint8)
-    start = -room.ctypes.data % _CACHE_LINE
-    aligned = np.ndarray(table.shape, table.dtype, room[start:].data)
-    aligned[...] = table
-    return aligned

@@ -46,13 +46,13 @@ def choose_scorer(reference: Scorer, bundle: Bundle, wanted: Wanted) -> Choice:
     Raises:
         BundleError: `native` is wanted, the bundle has weights, and the native scorer cannot answer.
     """
-    if bundle.weights is None:
+    if bundle.weights is None or bundle.embedding is None:
         reason = f"the bundle has no weights.npz: a {bundle.manifest.architecture} runs as a graph"
         return Choice(scorer=reference, result="no_weights", reason=reason)
     if wanted == "onnxruntime":
         return Choice(scorer=reference, result="not_wanted", reason="CTR_SCORER is onnxruntime")
     try:
-        native = NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
+        native = NativeScorer(bundle.weights, bundle.embedding, bundle.encoder.sizes, len(bundle.schema.context))
         gap = agree(native, reference, bundle)
     except (BundleError, NotBuiltError) as error:
         return _fallen_back(reference, bundle, wanted, error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.bundle import BundleError, Ids, Weights
+from service.bundle import BundleError, EmbeddingTable, Ids, Weights
 from service.scoring.scorer import Logits
 
 if TYPE_CHECKING:
@@ -24,27 +24,35 @@ class NotBuiltError(RuntimeError):
 
 
 class NativeScorer:
-    """Scores with `weights`, for fields of `sizes` ids of which the first `context_fields` are the context.
+    """Scores with `weights` and `embedding`, for fields of `sizes` ids, the first `context_fields` being the context.
 
-    Its table is the weights' own memory.
+    The table is read where it is, not copied.
 
     Args:
         weights: of a bundle.
+        embedding: of the same bundle.
         sizes: number of ids of each field.
         context_fields: Fc, fewer than there are fields.
         level: an instruction set of `_dagfm.levels()`; the best one if None.
 
     Raises:
         NotBuiltError: the extension cannot be imported.
-        BundleError: the weights do not fit the fields.
+        BundleError: weights and table do not fit each other or the fields.
     """
 
     name = "native"
 
-    def __init__(self, weights: Weights, sizes: list[int], context_fields: int, level: str | None = None) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        embedding: EmbeddingTable,
+        sizes: list[int],
+        context_fields: int,
+        level: str | None = None,
+    ) -> None:
         try:
             self._model: _dagfm.Model = extension().Model(
-                embedding=weights.embedding_VD,
+                embedding=embedding.rows_VD,
                 sizes=np.array(sizes, np.int64),
                 connection=weights.connection_FF,
                 p=weights.p_LFFD,
@@ -55,7 +63,7 @@ class NativeScorer:
                 level=level,
             )
         except ValueError as error:
-            raise BundleError(f"weights.npz: {error}; export again") from error
+            raise BundleError(f"weights.npz, embedding.npy: {error}; export again") from error
 
     @property
     def level(self) -> str:

@@ -2,14 +2,17 @@
 
 One thread per run, not spinning: batches are small, and a second thread or a spinning one takes the core that HTTP
 needs. Arena and memory pattern are off because N changes with every request and both would keep the largest seen.
+
+A graph may refer to embedding.npy instead of holding the numbers; see shared_table.py.
 """
 
 from __future__ import annotations
 
 import onnxruntime
 
-from service.bundle import BundleError, Ids
+from service.bundle import BundleError, EmbeddingTable, Ids
 from service.scoring.scorer import Logits
+from service.scoring.shared_table import SharedTable
 
 INPUTS = {"context_ids": ("tensor(int32)", 2), "candidate_ids": ("tensor(int32)", 2)}
 """Input name → element type and rank. A model without context fields takes context_ids [1, 0]."""
@@ -20,19 +23,23 @@ _OUTPUT_NAMES = list(OUTPUTS)
 
 
 class OnnxScorer:
-    """Scores with the graph in `model_onnx`, the bytes of a bundle's model.onnx.
+    """Scores with the graph in `model_onnx`, the bytes of a bundle's model.onnx, and the table it refers to.
 
     Raises:
-        BundleError: onnxruntime refuses the graph, or its inputs or outputs are not the ones every model shares.
+        BundleError: onnxruntime refuses the graph or the table, the graph refers to another file, or its inputs or
+            outputs are not the ones every model shares.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, model_onnx: bytes) -> None:
+    def __init__(self, model_onnx: bytes, embedding: EmbeddingTable | None = None) -> None:
+        options = _options()
+        self._table = SharedTable(embedding, options)
         try:
-            self._session = onnxruntime.InferenceSession(model_onnx, _options(), providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(model_onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many kinds, all meaning "not a graph I can run"
             raise BundleError(f"model.onnx: onnxruntime refuses it: {error}; export again") from error
+        self._table.check(self._session)
         _check("inputs", self._session.get_inputs(), INPUTS)
         _check("outputs", self._session.get_outputs(), OUTPUTS)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from service.bundle import BundleError, Golden, GoldenRequest, Ids
+from service.bundle import BundleError, EmbeddingTable, Golden, GoldenRequest, Ids
 
 Logits = npt.NDArray[np.float32]
 
@@ -27,8 +27,8 @@ class Scorer(Protocol):
         ...
 
 
-ScorerFactory = Callable[[bytes], Scorer]
-"""The content of model.onnx → a scorer; raises BundleError for a graph it cannot run."""
+ScorerFactory = Callable[[bytes, EmbeddingTable | None], Scorer]
+"""The content of model.onnx and the table it refers to → a scorer; raises BundleError for a graph it cannot run."""
 
 
 def prove(scorer: Scorer, golden: Golden, *, tolerance: float = TOLERANCE) -> float:

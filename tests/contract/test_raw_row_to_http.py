@@ -109,7 +109,8 @@ def test_a_bundle_of_another_model_under_the_same_golden_rows_never_becomes_read
     run, _prepared, _client = served
     root = run.directory.parents[1] / "bundles"
     student, teacher = read_bundle(root / "student"), read_bundle(root / "teacher")
-    write_bundle(tmp_path / "mixed", dataclasses.replace(student, model_onnx=teacher.model_onnx))
+    mixed = dataclasses.replace(student, model_onnx=teacher.model_onnx, embedding=teacher.embedding, weights=None)
+    write_bundle(tmp_path / "mixed", mixed)
     response = client_of(Settings(student_bundle=tmp_path / "mixed", teacher_bundle=None)).get("/readyz")
     assert response.status_code == 503
     assert "golden" in response.text

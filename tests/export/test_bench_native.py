@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from export.bench_native import Bound, Requests, Shape, _table
-from export.weights import weights_of
+from export.weights import table_of, weights_of
 from training.models.dagfm import DAGFM
 from training.models.registry import build
 
@@ -36,4 +36,4 @@ def test_the_bound_does_the_multiply_adds_of_the_equations(model: DAGFM) -> None
     ids = np.full((1, 2), 9, np.int32), np.full((1, 40, 3), 9, np.int32)
     bound.round(Requests(*ids))()
     gathered = bound._scratch[(bound._scratch != 0)]
-    np.testing.assert_array_equal(np.unique(gathered), np.unique(weights.embedding_VD[29::10]))
+    np.testing.assert_array_equal(np.unique(gathered), np.unique(table_of(model).rows_VD[29::10]))

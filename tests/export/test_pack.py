@@ -41,7 +41,7 @@ def model_of(name: str, sizes: list[int]) -> CTRModel:
 def test_every_registered_model_exports_with_the_one_signature_and_the_models_logits(name: str) -> None:
     exported = export_model(model_of(name, SIZES), CONTEXT_FIELDS)
     graph = onnx.load_from_string(exported.model_onnx).graph
-    assert [value.name for value in graph.input] == ["context_ids", "candidate_ids"]
+    assert [value.name for value in graph.input] == ["context_ids", "candidate_ids", "embedding.npy"]
     assert [value.name for value in graph.output] == ["logits"]
     assert exported.gap <= 1e-5
     assert exported.graph.form in exported.graph.timings_us
@@ -79,7 +79,7 @@ def bundle_path(trained: Trained, prepared: Prepared, tmp_path: Path) -> Path:
 
 def test_a_packed_bundle_reads_back_and_proves_itself(bundle_path: Path) -> None:
     bundle = read_bundle(bundle_path.parent)
-    assert prove(OnnxScorer(bundle.model_onnx), bundle.golden) <= 1e-5
+    assert prove(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle.golden) <= 1e-5
     assert sorted({len(request.logits) for request in bundle.golden}) == [1, 2, 7, 50, 257]
 
 
@@ -88,8 +88,9 @@ def test_the_manifest_says_what_the_model_is_and_costs(bundle_path: Path, traine
     assert manifest.parameters == trained.model.parameter_count()
     assert manifest.flops.effective == trained.model.flops()
     assert manifest.flops.candidates == 200
-    graph = read_bundle(bundle_path).model_onnx
-    counted = [executed_multiplications(graph, CONTEXT_OF_7, rows) for rows in (1, 7, 200)]
+    bundle = read_bundle(bundle_path)
+    graph, table = bundle.model_onnx, bundle.embedding
+    counted = [executed_multiplications(graph, CONTEXT_OF_7, rows, table) for rows in (1, 7, 200)]
     assert [manifest.flops.of_request(rows) for rows in (1, 7, 200)] == pytest.approx(counted)
     assert manifest.lineage["checkpoint"] == trained.digest
     assert manifest.lineage["distilled"] == "d" * 64
@@ -142,7 +143,8 @@ def test_a_dense_student_has_no_weights() -> None:
 def test_the_weights_of_a_packed_bundle_score_as_the_model_does(bundle_path: Path) -> None:
     bundle = read_bundle(bundle_path)
     assert bundle.weights is not None
-    scorer = NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
+    assert bundle.embedding is not None
+    scorer = NativeScorer(bundle.weights, bundle.embedding, bundle.encoder.sizes, len(bundle.schema.context))
     assert prove(scorer, bundle.golden) <= 1e-5
 
 

@@ -14,8 +14,8 @@ import torch
 
 from export.forms import serving_forms
 from export.graph import to_onnx
-from export.weights import weights_of
-from service.bundle import Bundle, Calibration, Golden, Ids, Weights, read_bundle, write_bundle
+from export.weights import table_of, weights_of
+from service.bundle import Bundle, Calibration, EmbeddingTable, Golden, Ids, Weights, read_bundle, write_bundle
 from training.models.registry import build
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Dagfm:
     """Weights and the fields they belong to."""
 
     weights: Weights
+    embedding: EmbeddingTable
     sizes: list[int]
     context_fields: int
 
@@ -35,7 +36,7 @@ class Dagfm:
         """Arguments of `_dagfm.Model`."""
         weights = self.weights
         return {
-            "embedding": weights.embedding_VD,
+            "embedding": self.embedding.rows_VD,
             "sizes": np.array(self.sizes, np.int64),
             "connection": weights.connection_FF,
             "p": weights.p_LFFD,
@@ -64,7 +65,7 @@ class Dagfm:
 
     def _logit(self, row_F: np.ndarray) -> float:
         weights = self.weights
-        base_FD = weights.connection_FF.astype(float) @ weights.embedding_VD[row_F].astype(float)
+        base_FD = weights.connection_FF.astype(float) @ self.embedding.rows_VD[row_F].astype(float)
         state_FD = base_FD
         logit = float(weights.bias_1[0]) + float(weights.readout_TF[0] @ base_FD.sum(1))
         for layer, readout_F in enumerate(weights.readout_TF[1:]):
@@ -106,14 +107,13 @@ def make_dagfm(
     scale = 1 / np.sqrt(fields * (dimension if outer else 1) ** 0.5)
     mixed_FF = np.tril(normal(fields, fields, scale=0.2)) + np.eye(fields, dtype=np.float32)
     weights = Weights(
-        embedding_VD=normal(sum(sizes), dimension, scale=0.5),
         connection_FF=mixed_FF if connect == "triangular" else np.eye(fields, dtype=np.float32),
         p_LFFD=normal(*edges, scale=scale),
         q_LFFD=normal(*edges, scale=scale) if outer else None,
         readout_TF=normal(layers + 1, fields, scale=1 / np.sqrt(fields * dimension)),
         bias_1=normal(1),
     )
-    return Dagfm(weights, sizes, context)
+    return Dagfm(weights, EmbeddingTable(rows_VD=normal(sum(sizes), dimension, scale=0.5)), sizes, context)
 
 
 @pytest.fixture(scope="session")
@@ -136,9 +136,9 @@ def dagfm_bundle(bundle: Bundle, name: str) -> Bundle:
     torch.nn.init.normal_(model.embedding.weight_VD, std=0.5)
     with torch.no_grad():
         model.connect_FF += 0.2 * torch.randn(len(sizes), len(sizes))  # type: ignore[operator] # a DAGFM's parameter
-    weights = weights_of(model)
+    weights, embedding = weights_of(model), table_of(model)
     assert weights is not None
-    definition = Dagfm(weights, sizes, context)
+    definition = Dagfm(weights, embedding, sizes, context)
     contexts, candidates = zip(*[definition.ids(rows, rows) for rows in (1, 2, 57)], strict=True)
     logits = [definition.expected(*ids).astype(np.float32) for ids in zip(contexts, candidates, strict=True)]
     example, encoder = dict(bundle.example), bundle.encoder
@@ -150,7 +150,8 @@ def dagfm_bundle(bundle: Bundle, name: str) -> Bundle:
         manifest=dataclasses.replace(bundle.manifest, architecture=name, calibration=Calibration()),
         golden=Golden.of(np.concatenate(contexts), candidates, logits),
         example=example,
-        model_onnx=to_onnx(form, context, len(sizes) - context),
+        model_onnx=to_onnx(form, context, len(sizes) - context, embedding),
+        embedding=embedding,
         weights=weights,
     )
 

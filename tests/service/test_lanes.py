@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.bundle import Ids
+from service.bundle import EmbeddingTable, Ids
 from service.scoring import Logits, OnnxScorer
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Slow(OnnxScorer):
 
     delay_s = 0.0
 
-    def __init__(self, model_onnx: bytes) -> None:
-        super().__init__(model_onnx)
+    def __init__(self, model_onnx: bytes, embedding: EmbeddingTable | None = None) -> None:
+        super().__init__(model_onnx, embedding)
         self.threads: list[str] = []
 
     def score(self, context_ids: Ids, candidate_ids: Ids) -> Logits:

@@ -11,6 +11,7 @@ from service.bundle import (
     Calibration,
     Catalogue,
     Category,
+    EmbeddingTable,
     Encoder,
     Field,
     Flops,
@@ -75,4 +76,5 @@ def tiny(encoder: Encoder, manifest: Manifest) -> Bundle:
         example={"context": {"user": "ada", "hour": 13}, "items": items, "probabilities": [0.5, 0.25, 0.125]},
         model_onnx=bytes(range(256)) * 3,
         model_card="# Tiny\n\nÀ card.\n",
+        embedding=EmbeddingTable(rows_VD=np.arange(40, dtype=np.float32).reshape(20, 2)),
     )

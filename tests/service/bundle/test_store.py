@@ -14,6 +14,7 @@ from service.bundle import (
     BundleError,
     Calibration,
     Catalogue,
+    EmbeddingTable,
     Encoder,
     Golden,
     GoldenRequest,
@@ -24,8 +25,8 @@ from service.bundle import (
 )
 
 FILES = [
-    "MODEL_CARD.md", "catalogue.npz", "example.json", "golden.npz", "manifest.json", "model.onnx", "schema.json",
-    "vocabulary.json",
+    "MODEL_CARD.md", "catalogue.npz", "embedding.npy", "example.json", "golden.npz", "manifest.json", "model.onnx",
+    "schema.json", "vocabulary.json",
 ]  # fmt: skip
 
 
@@ -45,6 +46,9 @@ def assert_same(one: Bundle, other: Bundle) -> None:
     assert one.golden.to_bytes() == other.golden.to_bytes()
     assert one.example == other.example
     assert (one.model_onnx, one.model_card) == (other.model_onnx, other.model_card)
+    assert one.embedding is not None
+    assert other.embedding is not None
+    np.testing.assert_array_equal(one.embedding.rows_VD, other.embedding.rows_VD, strict=True)
 
 
 def test_a_bundle_reads_back_as_it_was_written(tiny: Bundle, tmp_path: Path) -> None:
@@ -113,7 +117,10 @@ def other_vocabulary(bundle: Bundle) -> Encoder:
     return Encoder(bundle.schema, {**vocabularies, "user": Vocabulary(vocabularies["user"].values[::-1])})
 
 
-@pytest.mark.parametrize("part", ["model", "vocabulary", "catalogue", "no catalogue", "calibration"])
+PARTS_THAT_DECIDE = ["model", "table", "no table", "vocabulary", "catalogue", "no catalogue", "calibration"]
+
+
+@pytest.mark.parametrize("part", PARTS_THAT_DECIDE)
 def test_another_model_under_a_version_that_exists_is_refused_and_changes_nothing(
     tiny: Bundle, tmp_path: Path, part: str
 ) -> None:
@@ -123,6 +130,8 @@ def test_another_model_under_a_version_that_exists_is_refused_and_changes_nothin
     recalibrated = dataclasses.replace(tiny.manifest, calibration=Calibration(slope=2.0))
     changed: dict[str, dict[str, Any]] = {
         "model": {"model_onnx": b"another"},
+        "table": {"embedding": EmbeddingTable(rows_VD=np.ones((20, 2), np.float32))},
+        "no table": {"embedding": None},
         "vocabulary": {"encoder": other_vocabulary(tiny)},
         "catalogue": {"catalogue": Catalogue(["lamp"], np.array([[2, 2]], np.int32))},
         "no catalogue": {"catalogue": None},
@@ -140,17 +149,18 @@ def outside(bundle: Bundle) -> dict[str, dict[str, Any]]:
     far = np.array([[99, 2]], np.int32)
     return {
         "catalogue": {"catalogue": Catalogue(["lamp"], far)},
+        "table": {"embedding": EmbeddingTable(rows_VD=np.ones((19, 2), np.float32))},
         "golden": {"golden": Golden((GoldenRequest(first.context_ids, far, first.logits),))},
         "schema digest": {"manifest": dataclasses.replace(bundle.manifest, schema_digest="0" * 64)},
     }
 
 
-@pytest.mark.parametrize("part", ["catalogue", "golden", "schema digest"])
+@pytest.mark.parametrize("part", ["catalogue", "table", "golden", "schema digest"])
 def test_a_bundle_that_could_not_be_read_is_not_written(tiny: Bundle, tmp_path: Path, part: str) -> None:
     """Else CURRENT would point to a version that no service can load."""
     write_bundle(tmp_path, tiny)
     bad = dataclasses.replace(tiny, **outside(tiny)[part])
-    with pytest.raises(BundleError, match=r"v2: (catalogue\.npz|golden\.npz|schema\.json)"):
+    with pytest.raises(BundleError, match=r"v2: (catalogue\.npz|embedding\.npy|golden\.npz|schema\.json)"):
         write_bundle(tmp_path, version(bad, "v2"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "v1"]
     assert_same(read_bundle(tmp_path), tiny)

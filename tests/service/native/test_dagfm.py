@@ -201,7 +201,7 @@ def test_a_table_with_a_row_too_many_or_too_few_is_refused(dagfm: Dagfm, change:
 
 def test_the_table_is_the_callers_and_held_as_long_as_the_model(dagfm_of: Callable[..., Dagfm]) -> None:
     dagfm = dagfm_of(outer=False, dimension=4, context=1, candidates=2, layers=1)
-    table_VD, ids = dagfm.weights.embedding_VD, dagfm.ids(3)
+    table_VD, ids = dagfm.embedding.rows_VD, dagfm.ids(3)
     held = sys.getrefcount(table_VD)
     model = dagfm.model()
     assert sys.getrefcount(table_VD) == held + 1
@@ -214,7 +214,7 @@ def test_the_table_is_the_callers_and_held_as_long_as_the_model(dagfm_of: Callab
 
 
 def test_a_refused_model_holds_nothing(dagfm: Dagfm) -> None:
-    table_VD = dagfm.weights.embedding_VD
+    table_VD = dagfm.embedding.rows_VD
     held = sys.getrefcount(table_VD)
     with pytest.raises(ValueError, match="level"):
         dagfm.model("mmx")

@@ -16,11 +16,12 @@ ScorerOf = Callable[[Bundle], Scorer]
 
 def native(bundle: Bundle) -> Scorer:
     assert bundle.weights is not None
-    return NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
+    assert bundle.embedding is not None
+    return NativeScorer(bundle.weights, bundle.embedding, bundle.encoder.sizes, len(bundle.schema.context))
 
 
 def onnx(bundle: Bundle) -> Scorer:
-    return OnnxScorer(bundle.model_onnx)
+    return OnnxScorer(bundle.model_onnx, bundle.embedding)
 
 
 every_scorer = pytest.mark.parametrize("scorer_of", [onnx, native])

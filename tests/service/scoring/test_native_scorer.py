@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.bundle import Bundle, BundleError, Weights, read_bundle, write_bundle
+from service.bundle import Bundle, BundleError, EmbeddingTable, Weights, read_bundle, write_bundle
 from service.scoring import NativeScorer, OnnxScorer, choose_scorer
 from service.scoring.choice import RANDOM_SIZES, agree, random_requests
 
@@ -50,18 +50,18 @@ def other_weights(bundle: Bundle, **changed: Any) -> Bundle:
 
 
 def last_row_changed(bundle: Bundle) -> Bundle:
-    """Wrong in one embedding that no golden request uses."""
-    assert bundle.weights is not None
-    table_VD = bundle.weights.embedding_VD.copy()
+    """Wrong in one embedding that no golden request uses, for a reference that reads another table."""
+    assert bundle.embedding is not None
+    table_VD = bundle.embedding.rows_VD.copy()
     sizes, context = bundle.encoder.sizes, len(bundle.schema.context)
     used = {int(id_) for request in bundle.golden for id_ in request.candidate_ids[:, 0]}
     unused = next(id_ for id_ in range(sizes[context]) if id_ not in used)
     table_VD[sum(sizes[:context]) + unused] += 1
-    return other_weights(bundle, embedding_VD=table_VD)
+    return dataclasses.replace(bundle, embedding=EmbeddingTable(rows_VD=table_VD))
 
 
 def test_a_good_native_scorer_is_chosen_and_says_how_good(outer_bundle: Bundle) -> None:
-    choice = choose_scorer(OnnxScorer(outer_bundle.model_onnx), outer_bundle, "auto")
+    choice = choose_scorer(OnnxScorer(outer_bundle.model_onnx, outer_bundle.embedding), outer_bundle, "auto")
     assert (choice.scorer.name, choice.result) == ("native", "chosen")
     assert "of onnxruntime on golden and random requests" in choice.reason
 
@@ -75,7 +75,7 @@ def test_a_model_without_weights_runs_as_a_graph_whatever_is_wanted(bundle: Bund
 
 
 def test_onnxruntime_if_that_is_wanted(outer_bundle: Bundle) -> None:
-    reference = OnnxScorer(outer_bundle.model_onnx)
+    reference = OnnxScorer(outer_bundle.model_onnx, outer_bundle.embedding)
     choice = choose_scorer(reference, outer_bundle, "onnxruntime")
     assert choice.scorer is reference
     assert choice.result == "not_wanted"
@@ -84,28 +84,30 @@ def test_onnxruntime_if_that_is_wanted(outer_bundle: Bundle) -> None:
 def test_wrong_weights_are_refused_by_the_golden_requests(outer_bundle: Bundle) -> None:
     assert outer_bundle.weights is not None
     wrong = other_weights(outer_bundle, bias_1=outer_bundle.weights.bias_1 + np.float32(2e-5))
-    choice = choose_scorer(OnnxScorer(wrong.model_onnx), wrong, "auto")
+    choice = choose_scorer(OnnxScorer(wrong.model_onnx, wrong.embedding), wrong, "auto")
     assert (choice.scorer.name, choice.result) == ("onnxruntime", "refused")
     assert choice.reason.startswith("golden.npz: native is off by up to 2")
 
 
 def test_an_error_that_no_golden_request_shows_is_found_by_the_random_ones(outer_bundle: Bundle) -> None:
-    wrong = last_row_changed(outer_bundle)
-    choice = choose_scorer(OnnxScorer(wrong.model_onnx), wrong, "auto")
+    reference = OnnxScorer(outer_bundle.model_onnx, outer_bundle.embedding)
+    choice = choose_scorer(reference, last_row_changed(outer_bundle), "auto")
     assert choice.result == "refused"
     assert choice.reason.startswith("random requests scored by onnxruntime")
 
 
 def test_where_nothing_but_native_will_do_a_wrong_one_is_an_error(outer_bundle: Bundle) -> None:
-    wrong = last_row_changed(outer_bundle)
+    reference = OnnxScorer(outer_bundle.model_onnx, outer_bundle.embedding)
     with pytest.raises(BundleError, match="CTR_SCORER is native, and the native scorer cannot answer: random"):
-        choose_scorer(OnnxScorer(wrong.model_onnx), wrong, "native")
+        choose_scorer(reference, last_row_changed(outer_bundle), "native")
 
 
 def test_weights_of_other_fields_are_a_bundle_error(outer_bundle: Bundle) -> None:
     assert outer_bundle.weights is not None
-    with pytest.raises(BundleError, match=r"weights\.npz: sizes: they do not add up"):
-        NativeScorer(outer_bundle.weights, [size + 1 for size in outer_bundle.encoder.sizes], 2)
+    assert outer_bundle.embedding is not None
+    sizes = [size + 1 for size in outer_bundle.encoder.sizes]
+    with pytest.raises(BundleError, match=r"weights\.npz, embedding\.npy: sizes: they do not add up"):
+        NativeScorer(outer_bundle.weights, outer_bundle.embedding, sizes, 2)
 
 
 def test_random_requests_cover_blocks_and_special_ids() -> None:
@@ -121,8 +123,9 @@ def test_random_requests_cover_blocks_and_special_ids() -> None:
 
 def test_the_random_requests_are_scored_by_both(outer_bundle: Bundle) -> None:
     assert outer_bundle.weights is not None
-    scorer = NativeScorer(outer_bundle.weights, outer_bundle.encoder.sizes, 2)
-    assert 0 < agree(scorer, OnnxScorer(outer_bundle.model_onnx), outer_bundle) <= 1e-5
+    assert outer_bundle.embedding is not None
+    scorer = NativeScorer(outer_bundle.weights, outer_bundle.embedding, outer_bundle.encoder.sizes, 2)
+    assert 0 < agree(scorer, OnnxScorer(outer_bundle.model_onnx, outer_bundle.embedding), outer_bundle) <= 1e-5
 
 
 def test_the_service_says_that_native_answers(open_client: OpenClient, outer_path: Path, outer_bundle: Bundle) -> None:
@@ -148,7 +151,8 @@ def test_the_setting_keeps_the_service_on_onnxruntime(open_client: OpenClient, o
 
 @pytest.fixture
 def wrong_path(outer_bundle: Bundle, tmp_path: Path) -> Path:
-    return write_bundle(tmp_path, last_row_changed(outer_bundle))
+    assert outer_bundle.weights is not None
+    return write_bundle(tmp_path, other_weights(outer_bundle, bias_1=outer_bundle.weights.bias_1 + 1))
 
 
 def test_wrong_weights_are_counted_and_the_service_is_ready_with_onnxruntime(
@@ -199,7 +203,6 @@ def test_weights_read_back_as_they_were_written(kind: str, request: pytest.Fixtu
     assert bundle.weights is not None
     assert read.kind == kind.removesuffix("_bundle")
     assert read.to_bytes() == bundle.weights.to_bytes()
-    assert read.embedding_VD.ctypes.data % 64 == 0
 
 
 Change = Callable[[Weights], dict[str, Any]]
@@ -208,8 +211,8 @@ Change = Callable[[Weights], dict[str, Any]]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda w: {"embedding_VD": w.embedding_VD.astype(np.float64)}, "embedding_VD is float64"),
-        (lambda w: {"embedding_VD": w.embedding_VD.ravel()}, "embedding_VD is float32 of shape .*, expected .* 2 axes"),
+        (lambda w: {"readout_TF": w.readout_TF.astype(np.float64)}, "readout_TF is float64"),
+        (lambda w: {"readout_TF": w.readout_TF.ravel()}, "readout_TF is float32 of shape .*, expected .* 2 axes"),
         (lambda _w: {"bias_1": np.float32([np.nan])}, "bias_1 has numbers that are not finite"),
         (lambda w: {"readout_TF": w.readout_TF[:-1]}, "readout_TF has shape"),
         (lambda w: {"p_LFFD": w.p_LFFD[:, :-1]}, "p_LFFD has shape"),
@@ -226,11 +229,15 @@ def test_weights_that_do_not_fit_together_are_refused_by_name(outer_bundle: Bund
         dataclasses.replace(outer_bundle.weights, **change(outer_bundle.weights))
 
 
-def test_weights_of_other_vocabularies_are_not_written(outer_bundle: Bundle, tmp_path: Path) -> None:
-    assert outer_bundle.weights is not None
-    short = other_weights(outer_bundle, embedding_VD=outer_bundle.weights.embedding_VD[:-1])
-    with pytest.raises(BundleError, match=r"weights\.npz: \d+ rows and 5 fields, the vocabularies have \d+ ids of 5"):
-        write_bundle(tmp_path, short)
+def test_weights_of_another_bundle_are_not_written(outer_bundle: Bundle, flat_bundle: Bundle, tmp_path: Path) -> None:
+    wrong = dataclasses.replace(outer_bundle, weights=flat_bundle.weights)
+    with pytest.raises(BundleError, match=r"weights\.npz: for 3 fields and embeddings of length 6, the bundle has 5"):
+        write_bundle(tmp_path, wrong)
+
+
+def test_weights_without_a_table_are_not_written(outer_bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"weights\.npz: there is no embedding\.npy beside it"):
+        write_bundle(tmp_path, dataclasses.replace(outer_bundle, embedding=None))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x93NUMPY"])

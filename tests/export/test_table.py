@@ -1,0 +1,46 @@
+"""The exported graph names the embedding table once and holds none of it."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.forms import serving_forms
+from export.graph import to_onnx
+from export.parity import check_parity
+from export.table import TableError
+from export.weights import table_of
+from service.bundle import DATA_AT, EmbeddingTable
+from service.scoring import OnnxScorer
+from training.models.base import CTRModel
+from training.models.registry import build, names
+
+SIZES = [70, 50, 40, 90, 60]
+CONTEXT = 3
+
+
+def model_of(name: str) -> CTRModel:
+    torch.manual_seed(0)
+    options = {"embedding_size": 4, **({"maps": [5, 3]} if name == "cin" else {"layers": 2})}
+    return build(name, options, SIZES).eval()
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_form_of_every_model_names_the_table_once_and_holds_none_of_it(name: str) -> None:
+    model = model_of(name)
+    embedding = table_of(model)
+    for form_name, form in serving_forms(model, CONTEXT).items():
+        content = to_onnx(form, CONTEXT, len(SIZES) - CONTEXT, embedding)
+        held = onnx.load_from_string(content).graph.initializer
+        (table,) = [tensor for tensor in held if tensor.data_location == onnx.TensorProto.EXTERNAL]
+        where = {entry.key: entry.value for entry in table.external_data}
+        assert where == {"location": "embedding.npy", "offset": str(DATA_AT), "length": str(sum(SIZES) * 4 * 4)}
+        assert all(np.prod(tensor.dims) < sum(SIZES) * 4 or tensor is table for tensor in held), form_name
+        assert check_parity(model, OnnxScorer(content, embedding), CONTEXT, form_name) <= 1e-5
+
+
+def test_a_table_that_is_not_the_forms_is_refused() -> None:
+    model = model_of("dagfm_outer")
+    other = EmbeddingTable(rows_VD=table_of(model).rows_VD + np.float32(1))
+    with pytest.raises(TableError, match=r"holds no table equal to the given one of shape \(310, 4\)"):
+        to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, 2, other)
