@@ -21,7 +21,10 @@ NUMBERS = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308]),
 )
 NAMES = st.sampled_from(
-    ["user", "hour", "item", "category", "price", "unit", "request_id", "context", "candidates", "items", ""]
+    [
+        *("user", "hour", "item", "category", "price", "unit", "request_id", ""),
+        *("context", "context_ids", "candidates", "candidate_ids", "items"),
+    ]
 )
 TEXT = st.one_of(
     st.text(st.characters(), max_size=8),
@@ -38,6 +41,7 @@ VALID: list[dict[str, Any]] = [
     {"unit": "u", "request_id": "r", "context": {"user": "u3", "hour": 1}, "candidates": COLUMNS},
     {"context": {"user": "u3", "hour": 1}, "candidates": [{"item": "i0", "category": "books", "price": 3}] * 3},
     {"context": {"user": None, "hour": None}, "items": ["i0", "i9", "i3"]},
+    {"context_ids": {"user": 21, "hour": 0}, "candidate_ids": {"item": [2, 3], "category": [0, 1], "price": [5, 41]}},
 ]
 
 
@@ -56,7 +60,7 @@ def check(response: httpx.Response) -> None:
         assert body["probabilities"]
         assert all(type(p) is float and 0.0 <= p <= 1.0 for p in body["probabilities"])
         sent = json.loads(response.request.content)
-        sent = sent.get("items") or sent["candidates"]
+        sent = next(sent[key] for key in ("items", "candidate_ids", "candidates") if key in sent)
         expected = len(next(iter(sent.values()))) if isinstance(sent, dict) else len(sent)
         assert len(body["probabilities"]) == expected
     else:
