@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.api.problems import Problem, ProblemError
 from service.bundle import Ids
 from service.scoring import Logits, Scorer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """The logits of one batch and what getting them took."""
 
     logits: Logits

@@ -27,6 +27,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from service.loops import count_up_to
 from service.multiprocess import AllWorkers, shared_directory
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # of every histogram one more series that nobody asks for
@@ -81,7 +82,7 @@ class _Counted:
 class ProbabilityHistogram(Collector):
     """ctr_score: N probabilities counted in one go; the client's own histogram takes one at a time, behind locks.
 
-    Counting is numpy alone; `publish` moves the counts into the client's histogram, whatever keeps its values.
+    Counting is a loop alone; `publish` moves the counts into the client's histogram, whatever keeps its values.
     `observe` is to be called from one thread only, `publish` and `collect` from any.
     """
 
@@ -102,8 +103,7 @@ class ProbabilityHistogram(Collector):
     def observe(self, model: str, probabilities_N: npt.NDArray[np.float32]) -> None:
         """Count probabilities [N], each in [0, 1]."""
         counted = self._counted[model]
-        counted.below_B += np.sort(probabilities_N).searchsorted(_BOUNDS, side="right")
-        counted.total += float(probabilities_N.sum(dtype=np.float64))
+        counted.total += count_up_to(probabilities_N, _BOUNDS, counted.below_B)
 
     def publish(self) -> None:
         """Tell the client's histogram what it has not been told yet."""

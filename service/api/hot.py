@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,8 +23,7 @@ JSON = "application/json"
 JSON_HEADERS: Headers = ((b"content-type", JSON.encode()),)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The body of a 200 and its headers but for the length."""
 
     content: bytes

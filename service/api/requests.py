@@ -16,8 +16,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -38,8 +37,7 @@ _KEY_SET = frozenset(KEYS)
 _SHAPES = "{field: [value, ...]} (columns) or [{field: value}, ...] (rows)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodedRequest:
+class EncodedRequest(NamedTuple):
     """One request, ready to score: N candidates of one context."""
 
     context_ids: Ids

@@ -93,6 +93,12 @@ def count(ids_NF: Ids, wanted: int, counts_F: Counts) -> int:
     return int(counts_F.sum())
 
 
+def count_up_to(values_N: Numbers, bounds_B: Numbers, counts_B: Counts) -> float:
+    """Add how many values are at most each bound; the sum of the values."""
+    counts_B += np.sort(values_N).searchsorted(bounds_B, side="right")
+    return float(values_N.sum(dtype=np.float64))
+
+
 def probabilities(logits_N: Numbers, slope: float, intercept: float, out_N: Numbers) -> int:
     """Write σ(slope · logit + intercept), computed in float64; the position of the first that is not finite."""
     calibrated_N = slope * logits_N.astype(np.float64) + intercept

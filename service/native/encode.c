@@ -136,6 +136,39 @@ static PyObject *probabilities(PyObject *Py_UNUSED(module), PyObject *const *arg
     return answered(bad);
 }
 
+/* count_up_to(values, bounds, counts): add to int64 [B] how many of float32 [N] are at most each bound; their sum. */
+static PyObject *count_up_to(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Py_buffer values_N, bounds_B, counts_B;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "count_up_to(values, bounds, counts)");
+        return NULL;
+    }
+    const Py_ssize_t any[] = {-1};
+    if (array_get(args[0], "values", 'f', 1, any, 0, 1, &values_N) < 0)
+        return NULL;
+    double sum = 0;
+    int done = 0;
+    if (array_get(args[1], "bounds", 'f', 1, any, 0, 1, &bounds_B) == 0) {
+        if (array_get(args[2], "counts", 'q', 1, bounds_B.shape, 1, 1, &counts_B) == 0) {
+            const float *values = values_N.buf, *bounds = bounds_B.buf;
+            for (Py_ssize_t b = 0; b < bounds_B.shape[0]; b++) {
+                int32_t below = 0;
+                for (Py_ssize_t i = 0; i < values_N.shape[0]; i++)
+                    below += values[i] <= bounds[b]; /* vectorised: cheaper than sorting or searching */
+                ((int64_t *)counts_B.buf)[b] += below;
+            }
+            for (Py_ssize_t i = 0; i < values_N.shape[0]; i++)
+                sum += (double)values[i];
+            done = 1;
+            PyBuffer_Release(&counts_B);
+        }
+        PyBuffer_Release(&bounds_B);
+    }
+    PyBuffer_Release(&values_N);
+    return done ? PyFloat_FromDouble(sum) : NULL;
+}
+
 #define FAST(function) (PyCFunction)(void (*)(void)) function
 
 static PyMethodDef functions[] = {
@@ -150,6 +183,8 @@ static PyMethodDef functions[] = {
      "that is no id of it."},
     {"count", FAST(count_ids), METH_FASTCALL,
      "count(ids, wanted, counts): write to int64 [F] how often `wanted` occurs in each column of int32 [N, F]; the sum."},
+    {"count_up_to", FAST(count_up_to), METH_FASTCALL,
+     "count_up_to(values, bounds, counts): add to int64 [B] how many of float32 [N] are at most each bound; their sum."},
     {"probabilities", FAST(probabilities), METH_FASTCALL,
      "probabilities(logits, slope, intercept, out): write float32 [N]; -1, or the position of the first logit that is not "
      "finite."},

@@ -155,6 +155,15 @@ def test_an_id_is_counted_in_every_column(module: ModuleType, rows: list[list[in
     assert counts_F.tolist() == [sum(row[field] == 1 for row in rows) for field in range(3)]
 
 
+@given(values_=st.lists(st.floats(0, 1, width=32), max_size=60))
+@pytest.mark.parametrize("module", IMPLEMENTATIONS)
+def test_values_are_counted_up_to_each_bound(module: ModuleType, values_: list[float]) -> None:
+    bounds_B, counts_B = np.array([0.0, 0.25, 0.5, 1.0], np.float32), np.full(4, 7)
+    total = module.count_up_to(np.array(values_, np.float32), bounds_B, counts_B)
+    assert total == pytest.approx(sum(values_))
+    assert counts_B.tolist() == [7 + sum(value <= bound for value in values_) for bound in (0.0, 0.25, 0.5, 1.0)]
+
+
 @given(
     logits=st.lists(st.floats(-(2.0**90), 2.0**90, width=32), max_size=40),
     slope=st.floats(-1e3, 1e3),
