@@ -6,10 +6,12 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.cpus import effective_cpus, whole_cpus
 
 PREFIX = "CTR_"
 ELSEWHERE = frozenset({"CTR_DATA", "CTR_RUNS", "CTR_BUNDLES"})
@@ -18,6 +20,10 @@ ELSEWHERE = frozenset({"CTR_DATA", "CTR_RUNS", "CTR_BUNDLES"})
 
 class SettingsError(ValueError):
     """A setting is unknown or has a value it cannot take; the message is one line."""
+
+
+def _auto(value: Any) -> Any:
+    return whole_cpus(effective_cpus()) if value == "auto" else value
 
 
 class Settings(BaseSettings):
@@ -34,6 +40,8 @@ class Settings(BaseSettings):
     """Address to listen on; 0.0.0.0 for every interface."""
     port: int = Field(default=8000, ge=0, le=65535)
     """TCP port to listen on; 0 lets the system choose a free one."""
+    workers: Annotated[int, BeforeValidator(_auto)] = Field(default=1, ge=1)
+    """Processes that share the port; auto takes one per effective CPU (affinity and control groups' quotas)."""
     student_bundle: Path = Path("bundles/student")
     """Directory of the student's bundle; without a good one the service lives but is not ready."""
     teacher_bundle: Path | None = Path("bundles/teacher")
@@ -49,7 +57,8 @@ class Settings(BaseSettings):
     """Largest student batch scored on the event loop itself, in multiplications the graph executes (flops per
     candidate times candidates): about 1-4 ms on one core. A larger batch pays 30-50 µs for a thread hop instead."""
     student_threads: int = Field(default=1, ge=1)
-    """Threads for student batches over `inline_multiplications`."""
+    """Threads of each worker for student batches over `inline_multiplications`; auto divides the effective CPUs
+    between the workers."""
     teacher_timeout_ms: float = Field(default=1000.0, gt=0, allow_inf_nan=False)
     """Milliseconds a teacher request may wait and run before it is answered with 504."""
     teacher_max_waiting: int = Field(default=8, ge=1)
@@ -59,6 +68,11 @@ class Settings(BaseSettings):
     onnxruntime, native refuses the bundle otherwise, onnxruntime never tries it. Other bundles run as graphs."""
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
+
+    @field_validator("student_threads", mode="before")
+    @classmethod
+    def _share_of_a_worker(cls, value: Any, info: ValidationInfo) -> Any:
+        return whole_cpus(effective_cpus() / info.data.get("workers", 1)) if value == "auto" else value
 
 
 def read_settings(**overrides: Any) -> Settings:

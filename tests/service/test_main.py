@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from service.__main__ import base_url, curl_line
 from service.bundle import Bundle
+from service.greeting import base_url, curl_line
 
 COMMAND = [sys.executable, "-m", "service", "serve"]
 
