@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from service.api.problems import Problem, ProblemError
-from service.bundle import Ids
+from service.bundle import Flops, Ids
 from service.scoring import Logits, Scorer
 
 
@@ -45,13 +45,14 @@ class StudentLane:
     """Scores on the event loop up to a budget, above it on threads.
 
     Args:
-        multiplications_per_candidate: what the graph executes, as the bundle counts it.
+        flops: what the scorer executes.
         inline_multiplications: the budget of one batch on the event loop.
         threads: for batches above the budget.
     """
 
-    def __init__(self, *, multiplications_per_candidate: float, inline_multiplications: int, threads: int) -> None:
-        self.inline_candidates = inline_multiplications / max(multiplications_per_candidate, 1.0)
+    def __init__(self, *, flops: Flops, inline_multiplications: int, threads: int) -> None:
+        once, first = flops.of_request(0), flops.of_request(1)
+        self.inline_candidates = (inline_multiplications - once) / max(first - once, 1.0)
         """Largest N that is scored on the event loop."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="student")
 

@@ -15,8 +15,9 @@ from service.api.contexts import ContextCache
 from service.api.problems import ProblemError
 from service.api.requests import RequestReader
 from service.api.v2.requests import InferReader
-from service.bundle import Bundle, BundleError, Field, Ids, read_bundle
+from service.bundle import Bundle, BundleError, Field, Flops, Ids, read_bundle
 from service.scoring import TOLERANCE, Choice, Logits, Scorer, ScorerFactory, Wanted, choose_scorer, prove
+from service.scoring.multiplications import executed_flops
 
 
 class LoadError(BundleError):
@@ -42,6 +43,8 @@ class LoadedModel:
     """Largest gap to the trained model's logits over the golden requests."""
     choice: Choice
     """Which scorer answers and why."""
+    flops: Flops
+    """Multiplications of the scorer that answers."""
 
     @property
     def scorer(self) -> Scorer:
@@ -90,7 +93,14 @@ def load_model(
         logit_gap = prove(choice.scorer, bundle.golden)
         reader = RequestReader(bundle.encoder, bundle.catalogue, max_candidates, contexts)
         infer_reader = InferReader(bundle.encoder, max_candidates)
-        model = LoadedModel(bundle=bundle, reader=reader, infer_reader=infer_reader, logit_gap=logit_gap, choice=choice)
+        model = LoadedModel(
+            bundle=bundle,
+            reader=reader,
+            infer_reader=infer_reader,
+            logit_gap=logit_gap,
+            choice=choice,
+            flops=executed_flops(bundle, choice),
+        )
         reason = "example"
         _prove_example(model)
     except BundleError as error:

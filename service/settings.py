@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     """Encoded contexts that each arm remembers, for ranking layers that split the candidates of one context over
     several requests; 0 remembers none. It pays where contexts have numeric fields or no C extension was built."""
     inline_multiplications: int = Field(default=20_000_000, ge=0)
-    """Largest student batch scored on the event loop itself, in multiplications the graph executes (flops per
-    candidate times candidates): about 1-4 ms on one core. A larger batch pays 30-50 µs for a thread hop instead."""
+    """Largest student batch scored on the event loop itself, in multiplications that its scorer executes (`flops` of
+    /models): about 1-4 ms on one core. A larger batch pays 30-50 µs for a thread hop instead."""
     student_threads: int = Field(default=1, ge=1)
     """Threads of each worker for student batches over `inline_multiplications`; auto divides the effective CPUs
     between the workers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.api.answers import Probabilities
 from service.api.contexts import ContextCache
 from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
-from service.bundle import UNKNOWN_ID, Ids
+from service.bundle import UNKNOWN_ID, Flops, Ids
 from service.lanes import Lane, StudentLane, TeacherLane
 from service.loops import count
 from service.metrics import Metrics, ProbabilityHistogram, StageTimers
@@ -49,7 +49,7 @@ class Arm:
         """Count an answered request: candidates, multiplications, probabilities and unknown values."""
         rows = len(request.candidate_ids)
         self.candidates.inc(rows)
-        self.flops.inc(self.model.bundle.manifest.flops.of_request(rows))
+        self.flops.inc(self.model.flops.of_request(rows))
         self.probabilities.observe(self.model.name, probabilities_N)
         context_fields = request.context_ids.shape[1]
         _count_unknown(request.context_ids, self.unknown[:context_fields])
@@ -140,13 +140,13 @@ class State:
         metrics, manifest = self.metrics, model.bundle.manifest
         metrics.model_info.labels(model=model.name, version=manifest.version, sha=manifest.files["model.onnx"]).set(1)
         metrics.scorer_info.labels(model=model.name, scorer=model.scorer.name).set(1)
-        for kind, flops in (("executed", manifest.flops.executed), ("effective", manifest.flops.effective)):
+        for kind, flops in (("executed", model.flops.executed), ("effective", model.flops.effective)):
             metrics.flops_per_candidate.labels(model=model.name, kind=kind).set(flops)
         metrics.probabilities.add_model(model.name)
         return Arm(
             name=name,
             model=model,
-            lane=self._lane(name, manifest.flops.executed),
+            lane=self._lane(name, model.flops),
             stages=metrics.stage_timers(name),
             candidates=metrics.candidates.labels(model=model.name),
             flops=metrics.flops.labels(model=model.name),
@@ -155,12 +155,12 @@ class State:
             probabilities=metrics.probabilities,
         )
 
-    def _lane(self, name: str, multiplications_per_candidate: float) -> Lane:
+    def _lane(self, name: str, flops: Flops) -> Lane:
         settings = self.settings
         if name == TEACHER:
             return TeacherLane(timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
         return StudentLane(
-            multiplications_per_candidate=multiplications_per_candidate,
+            flops=flops,
             inline_multiplications=settings.inline_multiplications,
             threads=settings.student_threads,
         )
@@ -175,7 +175,8 @@ def described(arm: Arm) -> dict[str, Any]:
     ]
     stated = manifest.to_json()
     return {
-        **{key: stated[key] for key in ("name", "version", "architecture", "parameters", "flops", "metrics")},
+        **{key: stated[key] for key in ("name", "version", "architecture", "parameters", "metrics")},
+        "flops": asdict(arm.model.flops),
         "model": manifest.model,
         "sha256": manifest.files["model.onnx"],
         "fields": fields,

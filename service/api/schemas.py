@@ -104,7 +104,8 @@ class ModelInfo(Wire):
     parameters: int
     """Number of weights."""
     flops: dict[str, float]
-    """Multiplications per candidate: `effective`, and `executed` at N = `candidates`."""
+    """Multiplications per candidate: `effective`, and `executed` by the scorer at N = `candidates`, what it runs `once`
+    per request included."""
     metrics: dict[str, float]
     """Offline metrics."""
     catalogue_items: int | None
