@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from service.cpus import effective_cpus, whole_cpus
 from service.settings import Settings, SettingsError, read_settings
 
 
@@ -44,6 +45,9 @@ def test_an_override_wins_over_the_environment_unless_it_is_none(monkeypatch: py
         ("CTR_MAX_CANDIDATES", "0"),
         ("CTR_TEACHER_TIMEOUT_MS", "nan"),
         ("CTR_LOG_LEVEL", "loud"),
+        ("CTR_WORKERS", "0"),
+        ("CTR_WORKERS", "many"),
+        ("CTR_STUDENT_THREADS", "0"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_variable_got_and_expected(
@@ -55,6 +59,20 @@ def test_a_wrong_value_is_one_line_with_variable_got_and_expected(
     message = str(caught.value)
     assert message.startswith(f"{variable}: got {value!r}, expected ")
     assert "\n" not in message
+
+
+def test_auto_takes_the_effective_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTR_WORKERS", "auto")
+    monkeypatch.setenv("CTR_STUDENT_THREADS", "auto")
+    settings = read_settings()
+    assert settings.workers == whole_cpus(effective_cpus())
+    assert settings.student_threads == 1
+    assert read_settings(workers="1").student_threads == whole_cpus(effective_cpus())
+    assert read_settings(workers="1000").student_threads == 1
+
+
+def test_one_process_with_one_thread_is_the_default() -> None:
+    assert (read_settings().workers, read_settings().student_threads) == (1, 1)
 
 
 def test_a_wrong_override_is_named_as_an_option() -> None:
