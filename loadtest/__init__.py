@@ -1,0 +1,1 @@
+"""Load: what the service carries, measured over HTTP from outside."""
