@@ -36,7 +36,7 @@ def test_a_request_repeats_the_example_s_candidates(bundle: Bundle) -> None:
 
 
 def test_a_service_that_is_not_ready_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="said .not ready: "), serving(tmp_path, 1):
+    with pytest.raises(RuntimeError, match=r"said .not ready: "), serving(tmp_path, 1):
         pass
 
 
