@@ -19,6 +19,7 @@ from service.app import Service, create_app
 from service.cpus import effective_cpus
 from service.greeting import base_url, greeting
 from service.settings import Settings, SettingsError, read_settings
+from service.settle import settle
 from service.workers import SERVER, serve_with_workers
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then print the curl line, or why the service is not ready."""
         await super().startup(sockets)
+        settle()
         port = sockets[0].getsockname()[1] if sockets else self._settings.port
         typer.echo(greeting(self._app, base_url(self._settings.host, port)))
 

@@ -33,6 +33,7 @@ from service.app import Service, create_app
 from service.greeting import greeting
 from service.multiprocess import MULTIPROCESS, forget_gauges
 from service.settings import Settings
+from service.settle import settle
 
 SERVER: dict[str, Any] = {
     "http": "httptools",
@@ -171,6 +172,7 @@ def worker(settings: Settings, url: str, directory: Path) -> Service:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Any]:
         async with loaded(app) as state:
+            settle()
             path = _greeting_file(directory, os.getpid())
             path.with_suffix(".new").write_text(greeting(app, url))
             path.with_suffix(".new").replace(path)
