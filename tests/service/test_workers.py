@@ -116,15 +116,16 @@ def serving(*options: str, lines: int = 3, **variables: str) -> Iterator[Running
     )
     assert process.stdout is not None
     running = Running(process, [process.stdout.readline().rstrip("\n") for _ in range(lines)])
+    workers = running.workers()
     try:
         yield running
     finally:
         if process.poll() is None:
-            workers = running.workers()
+            workers += running.workers()
             process.kill()
-            for pid in workers:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid in workers:
+            if "spawn_main" in command_of(pid):
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -234,8 +235,8 @@ def test_workers_that_die_before_they_are_ready_end_the_service(student: tuple[s
         assert "3 workers in a row died before they were ready (the last with exit code 7); giving up" in errors
 
 
-def test_workers_end_with_a_supervisor_that_was_killed(student: tuple[str, str]) -> None:
-    with serving(*student, "--workers", "2") as running:
+def test_workers_end_with_a_supervisor_that_was_killed(student: tuple[str, str], tmp_path: Path) -> None:
+    with serving(*student, "--workers", "2", TMPDIR=str(tmp_path)) as running:  # nobody is left to clear it
         workers = running.workers()
         running.process.kill()
         assert eventually(lambda: not [pid for pid in workers if alive(pid)])
