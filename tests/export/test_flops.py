@@ -30,11 +30,27 @@ def test_a_crossnet_runs_what_its_equation_says_and_its_readout(rows: int) -> No
 
 @pytest.mark.parametrize("rows", [1, 10])
 def test_a_student_pays_its_context_once_and_its_candidates_n_times(rows: int) -> None:
+    """The last layer's weights of messages, w ⊙ m, are the context's too: x multiplications."""
     c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
-    once = c * c + c * x + LAYERS * (c * c + c * x + c) + (LAYERS + 1) * c
-    each = x * x + LAYERS * (x * x + x) + (LAYERS + 1) * x
-    # The last layer's context states feed the readout, so no context product is idle.
-    assert executed("dagfm_outer", "context_once", rows) == once + rows * each
+    mixing = FIELDS * CONTEXT * DIMENSION
+    once = mixing + LAYERS * (c * c + c * x + c) + (LAYERS + 1) * c + x
+    each = CANDIDATE**2 * DIMENSION + LAYERS * (x * x + x) + (LAYERS + 1) * x
+    assert executed("dagfm_outer", "context_once_dense", rows) == once + rows * each
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+@pytest.mark.parametrize(
+    ("name", "form", "per_pair"),
+    [("dagfm_outer", "context_once_rank_one", 2), ("dagfm_inner", "context_once_per_dimension", 1)],
+)
+def test_messages_cost_one_or_two_multiplications_per_pair_of_fields_and_dimension(
+    name: str, form: str, per_pair: int, rows: int
+) -> None:
+    c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
+    pairs = per_pair * DIMENSION * LAYERS
+    once = FIELDS * CONTEXT * DIMENSION + pairs * CONTEXT * FIELDS + LAYERS * c + (LAYERS + 1) * c + x
+    each = CANDIDATE**2 * DIMENSION + pairs * CANDIDATE**2 + LAYERS * x + (LAYERS + 1) * x
+    assert executed(name, form, rows) == once + rows * each
 
 
 def test_an_operator_that_is_not_known_is_an_error() -> None:

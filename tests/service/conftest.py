@@ -144,7 +144,7 @@ def dagfm_bundle(bundle: Bundle, name: str) -> Bundle:
     example, encoder = dict(bundle.example), bundle.encoder
     ids = encoder.encode_context(example["context"]), encoder.encode(bundle.schema.candidate, example["candidates"])
     example["probabilities"] = (1 / (1 + np.exp(-definition.expected(*ids)))).tolist()
-    form = serving_forms(model, context)["context_once" if context else "full_rows"]
+    form = serving_forms(model, context)["context_once_dense" if context else "full_rows"]
     return dataclasses.replace(
         bundle,
         manifest=dataclasses.replace(bundle.manifest, architecture=name, calibration=Calibration()),

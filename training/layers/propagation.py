@@ -37,8 +37,9 @@ class Propagation(nn.Module, ABC):
     mask_FF: Tensor
     multiplications_per_edge_and_dimension: int
 
-    def __init__(self, fields: int) -> None:
+    def __init__(self, fields: int, dimension: int) -> None:
         super().__init__()
+        self.dimension = dimension
         self.register_buffer("mask_FF", edge_mask(fields), persistent=False)
 
     def forward(self, state_BFD: Tensor, base_BFD: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ class InnerPropagation(Propagation):
     multiplications_per_edge_and_dimension = 2
 
     def __init__(self, fields: int, dimension: int) -> None:
-        super().__init__(fields)
+        super().__init__(fields, dimension)
         self.p_FSD = nn.Parameter(torch.randn(fields, fields, dimension))
 
     def kernel(self) -> Tensor:
@@ -108,7 +109,7 @@ class OuterPropagation(Propagation):
     multiplications_per_edge_and_dimension = 3
 
     def __init__(self, fields: int, dimension: int) -> None:
-        super().__init__(fields)
+        super().__init__(fields, dimension)
         self.p_FSD = nn.Parameter(torch.empty(fields, fields, dimension))
         self.q_FSD = nn.Parameter(torch.empty(fields, fields, dimension))
         nn.init.xavier_normal_(self.p_FSD, gain=_GAIN)
