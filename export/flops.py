@@ -19,7 +19,7 @@ from service.scoring.shared_table import SharedTable
 
 MOVES = frozenset(
     {"Add", "Sub", "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Neg", "ReduceSum"}
-    | {"Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
+    | {"Relu", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
 )
 """Operators without multiplications."""
 ONE_PER_OUTPUT = frozenset({"Mul", "Div"})

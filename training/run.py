@@ -121,8 +121,7 @@ def train_phase(
             progress=progress,
             identity={**lineage, "data": prepared.digest},
         )
-    if model.embedding.weight_VD.requires_grad:
-        model.embedding.fill_untrained(model.embedding.count_uses(train.ids_NF))
+    model.fill_untrained(train.ids_NF)
     scores = {
         f"validation_{name}": value for name, value in objective.metrics(predict(model, validation.ids_NF)).items()
     }

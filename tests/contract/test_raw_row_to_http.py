@@ -37,6 +37,10 @@ CONFIG: dict[str, Any] = {
 PAIRS = {
     "crossnet → dagfm_outer": ({"model": "crossnet", "layers": 2}, {"model": "dagfm_outer", "layers": 2}),
     "cin → dagfm_inner": ({"model": "cin", "maps": [6, 4]}, {"model": "dagfm_inner", "layers": 2}),
+    "xdeepfm → dagfm_outer": (
+        {"model": "xdeepfm", "maps": [6, 4], "hidden": [8, 8]},
+        {"model": "dagfm_outer", "layers": 2},
+    ),
 }
 ARM_PHASES = {"student": "finetune", "teacher": "teach"}
 

@@ -23,7 +23,7 @@ from training.data.prepare import Prepared
 from training.models.base import CTRModel
 from training.models.registry import build, model_class, names
 
-OPTIONS: dict[str, Any] = {"embedding_size": 4, "layers": 2, "maps": [5, 3]}
+OPTIONS: dict[str, Any] = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6, 5]}
 SIZES = [7, 5, 4, 9, 6]
 CONTEXT_FIELDS = 3
 CONTEXT_OF_7 = np.zeros((1, 7), np.int32)

@@ -29,6 +29,7 @@ class CompressedInteraction(nn.Module):
 
     def __init__(self, fields: int, maps: Sequence[int]) -> None:
         super().__init__()
+        self.fields = fields
         self.maps = list(maps)
         widths = zip([fields, *maps[:-1]], maps, strict=True)
         self.weights = nn.ParameterList(torch.empty(after, before, fields) for before, after in widths)
@@ -48,6 +49,11 @@ class CompressedInteraction(nn.Module):
         folded_IF = torch.tensordot(last_readout_H, self.weights[-1], dims=1)
         last_B: Tensor = ((state_BDH @ folded_IF) * base_BDF).sum((1, 2))
         return total_B + last_B
+
+    def products(self) -> int:
+        """Σ H_{k-1}·F·H_k, H_0 = F: weights of the layers as published, each used once per dimension."""
+        before = (self.fields, *self.maps[:-1])
+        return sum(low * self.fields * high for low, high in zip(before, self.maps, strict=True))
 
     @staticmethod
     def _products(state_BDH: Tensor, base_BDF: Tensor) -> Tensor:

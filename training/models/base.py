@@ -48,6 +48,12 @@ class CTRModel(nn.Module, ABC):
         """Logits [B] of rows of ids."""
         return self.interact(self.embedding(ids_BF))
 
+    def fill_untrained(self, ids_NF: Tensor) -> None:
+        """Give ids that no row of training used the mean of their field, in every table that was trained."""
+        for table in self.modules():
+            if isinstance(table, FieldEmbedding) and table.weight_VD.requires_grad:
+                table.fill_untrained(table.count_uses(ids_NF))
+
     @abstractmethod
     def interact(self, embedded_BFD: Tensor) -> Tensor:
         """Logits [B] of embedded rows."""

@@ -34,7 +34,6 @@ class CIN(CTRModel):
 
     def __init__(self, sizes: Sequence[int], options: CINOptions) -> None:
         super().__init__(sizes, options)
-        self.maps = options.maps
         self.interaction = CompressedInteraction(len(sizes), options.maps)
         self.bias = nn.Parameter(torch.zeros(()))
 
@@ -45,12 +44,8 @@ class CIN(CTRModel):
 
     def flops(self) -> int:
         """d·Σ H_{k-1}·m·H_k: the layers as published, before the last one is folded."""
-        return self.options.embedding_size * self._weights()
+        return self.options.embedding_size * self.interaction.products()
 
     def interaction_parameters(self) -> int:
         """Σ H_{k-1}·m·H_k and the readout."""
-        return self._weights() + sum(self.maps) + 1
-
-    def _weights(self) -> int:
-        before = (self.fields, *self.maps[:-1])
-        return sum(low * self.fields * high for low, high in zip(before, self.maps, strict=True))
+        return self.interaction.products() + sum(self.interaction.maps) + 1

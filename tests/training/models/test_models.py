@@ -7,7 +7,7 @@ from training.models.base import CTRModel
 from training.models.registry import build, model_class, names, register
 
 SIZES = [5, 4, 3, 6]
-OPTIONS = {"embedding_size": 4, "layers": 2, "maps": [5, 3]}
+OPTIONS = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6, 5]}
 
 
 def tiny_model(name: str, seed: int = 0) -> CTRModel:
