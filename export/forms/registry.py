@@ -6,11 +6,17 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from export.forms.cin import CINContextOnce
+from export.forms.crossnet import CrossNetContextOnce
 from export.forms.full_rows import FullRows
 from export.forms.messages import own_way, ways
 from export.forms.student import ContextOnce, FoldedRows
+from export.forms.xdeepfm import XDeepFMContextOnce
 from training.models.base import CTRModel
+from training.models.cin import CIN
+from training.models.crossnet import CrossNet
 from training.models.dagfm import DAGFM
+from training.models.xdeepfm import XDeepFM
 
 
 def serving_forms(model: CTRModel, context_fields: int) -> Mapping[str, nn.Module]:
@@ -18,6 +24,8 @@ def serving_forms(model: CTRModel, context_fields: int) -> Mapping[str, nn.Modul
     forms: dict[str, nn.Module] = {"full_rows": FullRows(model)}
     if isinstance(model, DAGFM):
         forms |= _student_forms(model, context_fields)
+    elif context_fields > 0:
+        forms |= _teacher_forms(model, context_fields)
     return {name: form.eval() for name, form in forms.items()}
 
 
@@ -30,3 +38,14 @@ def _student_forms(model: DAGFM, context_fields: int) -> dict[str, nn.Module]:
     if model.connect != "dense" and context_fields > 0:
         forms |= {f"context_once_{name}": ContextOnce(model, context_fields, way) for name, way in found.items()}
     return forms
+
+
+def _teacher_forms(model: CTRModel, context_fields: int) -> dict[str, nn.Module]:
+    """The context once, for teachers of two layers or more: a single layer is both the first and the folded one."""
+    if isinstance(model, CrossNet) and len(model.layers) > 1:
+        return {"context_once": CrossNetContextOnce(model, context_fields)}
+    if isinstance(model, CIN) and len(model.interaction.maps) > 1:
+        return {"context_once": CINContextOnce(model, context_fields)}
+    if isinstance(model, XDeepFM) and len(model.interaction.maps) > 1:
+        return {"context_once": XDeepFMContextOnce(model, context_fields)}
+    return {}
