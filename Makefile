@@ -13,7 +13,7 @@ BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export download models bench-epoch bench-native bench-workers fuzz-native lock clean
+.PHONY: help serve test check fmt train export download models bench-epoch bench-native bench-forms bench-workers fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ bench-epoch: .venv/installed  ## seconds of one training epoch of each phase on 
 
 bench-native: .venv/installed  ## the native scorer against onnxruntime and against bare arithmetic, one core
 	taskset --cpu-list 0 $(BIN)/python -m export.bench_native
+
+bench-forms: .venv/installed  ## every serving form against full rows, the student against teachers, one core; curves
+	taskset --cpu-list 0 $(BIN)/python -m export.bench_forms
 
 bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: requests/s, CPU time per request
 	$(BIN)/python -m loadtest.bench_workers --student-bundle $(BUNDLES)/student

@@ -8,74 +8,31 @@ and does the same multiply-adds and nothing else. The native scorer is timed thr
 from __future__ import annotations
 
 import ctypes
-import statistics
 import subprocess
 import sysconfig
 import tempfile
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import numpy as np
-import torch
 import typer
 from rich.table import Table
 
-from export.forms import serving_forms
-from export.graph import to_onnx
-from export.parity import check_parity, random_ids
+from export.bench_shapes import SHAPES, Requests, Round, Shape, graphs_of, medians
+from export.parity import check_parity
 from export.timing import SIZES
 from export.weights import table_of, weights_of
-from service.bundle import Ids, Weights
-from service.scoring import NativeScorer, OnnxScorer, Scorer
+from service.bundle import Weights
+from service.scoring import NativeScorer
 from training.models.dagfm import DAGFM
-from training.models.registry import build
 from training.progress import results, results_table
 
-REQUESTS = 32
-"""Different requests per round."""
 LARGEST_BLOCK = 32
 """Lanes of the bound on the widest machine."""
 _CACHE_LINE = 16  # floats
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns", "-shared", "-fPIC")
 """The last but two keeps a row of 64 bytes from being copied by a call of memcpy."""
-
-Round = Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """Sizes of a model to time."""
-
-    label: str
-    fields: int
-    context: int
-    values: int
-    """Ids of all fields."""
-
-
-SHAPES = (
-    Shape(label="MovieLens-1M", fields=7, context=5, values=13_000),
-    Shape(label="reference", fields=23, context=15, values=200_000),
-    Shape(label="Criteo", fields=39, context=20, values=1_300_000),
-)
-
-
-@dataclass(frozen=True)
-class Requests:
-    """REQUESTS contexts [R, Fc] and their candidates [R, N, Fx]."""
-
-    contexts_RF: Ids
-    candidates_RNF: Ids
-
-    def scored_by(self, scorer: Scorer) -> Round:
-        """A round of all requests."""
-        pairs = [
-            (context_F[None], ids_NF) for context_F, ids_NF in zip(self.contexts_RF, self.candidates_RNF, strict=True)
-        ]
-        return lambda: [scorer.score(*pair) for pair in pairs]
 
 
 def main(
@@ -85,11 +42,8 @@ def main(
     rounds: Annotated[int, typer.Option(help="Rounds per contender; the median counts.")] = 15,
 ) -> None:
     """Print microseconds and ratios for every shape and N."""
-    torch.manual_seed(0)
     for shape in SHAPES:
-        sizes = [shape.values // shape.fields] * shape.fields
-        options = {"embedding_size": dimension, "layers": layers}
-        model = cast("DAGFM", build(f"dagfm_{kind}", options, sizes).eval())
+        model = cast("DAGFM", shape.model(f"dagfm_{kind}", {"embedding_size": dimension, "layers": layers}))
         results.print(_table(shape, kind, model, rounds))
 
 
@@ -97,11 +51,7 @@ def _table(shape: Shape, kind: str, model: DAGFM, rounds: int) -> Table:
     weights, embedding = cast("Weights", weights_of(model)), table_of(model)
     native = NativeScorer(weights, embedding, model.embedding.sizes, shape.context)
     check_parity(model, native, shape.context, "native")
-    graphs = {
-        name: to_onnx(form, shape.context, shape.fields - shape.context, embedding)
-        for name, form in serving_forms(model, shape.context).items()
-    }
-    onnx = {name: OnnxScorer(graph, embedding) for name, graph in graphs.items()}
+    onnx = graphs_of(model, shape.context).scorers
     bound = Bound(model, weights, shape.context)
     title = f"{shape.label}: {shape.fields} fields, {shape.context} context, {kind}, {native.level}; µs and ratios"
     columns = (
@@ -115,10 +65,10 @@ def _table(shape: Shape, kind: str, model: DAGFM, rounds: int) -> Table:
     )
     table = results_table(title, "N", *columns)
     for rows in SIZES:
-        requests = _requests(model.embedding.sizes, shape.context, rows)
+        requests = Requests.of(shape, rows)
         contenders: dict[str, Round] = {"bound": bound.round(requests), "native": requests.scored_by(native)}
         contenders |= {name: requests.scored_by(scorer) for name, scorer in onnx.items()}
-        table.add_row(str(rows), *_figures(_medians(contenders, rounds)))
+        table.add_row(str(rows), *_figures(medians(contenders, rounds)))
     return table
 
 
@@ -127,23 +77,6 @@ def _figures(took: Mapping[str, float]) -> list[str]:
     bound, native, full = took["bound"], took["native"], took["full_rows"]
     times = [f"{us:.1f}" for us in (bound, native, best, full)]
     return [*times, f"{native / bound:.2f}", f"{best / native:.1f}", f"{full / native:.1f}"]
-
-
-def _medians(contenders: Mapping[str, Round], rounds: int) -> dict[str, float]:
-    """Contender → median microseconds per request."""
-    took: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            run()  # the one before has left other things in the caches
-            started = time.perf_counter_ns()
-            run()
-            took[name].append((time.perf_counter_ns() - started) / 1e3 / REQUESTS)
-    return {name: statistics.median(times) for name, times in took.items()}
-
-
-def _requests(sizes: list[int], context: int, rows: int) -> Requests:
-    candidates_RNF = random_ids(sizes[context:], REQUESTS * rows, seed=2).reshape(REQUESTS, rows, -1)
-    return Requests(random_ids(sizes[:context], REQUESTS, seed=1), candidates_RNF)
 
 
 class Bound:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.bench_native import Bound, Requests, Shape, _table
+from export.bench_native import Bound, _table
+from export.bench_shapes import Requests, Shape
 from export.weights import table_of, weights_of
 from training.models.dagfm import DAGFM
 from training.models.registry import build
