@@ -88,7 +88,7 @@ def _rows(student: Manifest, teacher: Manifest) -> list[tuple[str, tuple[float, 
     rows.append(("FLOPs per candidate, effective", (student.flops.effective, teacher.flops.effective)))
     rows.append((f"FLOPs per candidate, executed, N = {n}", (student.flops.executed, teacher.flops.executed)))
     for size in SIZES:
-        times = [manifest.graph.timings_us[manifest.graph.form][str(size)] for manifest in pair]
+        times = [manifest.graph.timings_us[manifest.graph.form_for(size)][str(size)] for manifest in pair]
         rows.append((f"onnxruntime µs, one thread, N = {size}", (times[0], times[1])))
     return rows
 

@@ -6,14 +6,14 @@ Each curve is the fastest graph at N = 200 and the native scorer, medians over a
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from export.bench_shapes import Requests, Shape, graphs_of, medians
+from export.bench_shapes import Requests, Round, Shape, graphs_of, medians
 from export.parity import check_parity
 from export.timing import DECIDING
 from export.weights import table_of, weights_of
@@ -36,31 +36,28 @@ class Curves:
 
     title: str
     across: str
-    places: Sequence[int]
-    scorers: Mapping[str, Sequence[float]]
+    scorers: Mapping[str, Mapping[int, float]]
 
 
 def plot_against_candidates(folder: Path, options: Mapping[str, Any], rounds: int) -> Path:
     """Cost against N, 23 fields of which 15 are context; returns the PNG."""
     shape = _shape(15)
     scorers = _scorers(shape, options)
-    took = [_medians(scorers, shape, rows, rounds) for rows in CANDIDATES]
+    places = {rows: _rounds(scorers, shape, rows) for rows in CANDIDATES}
     title = f"Cost of one request against candidates\n{shape.label}, outer student, D = {options['embedding_size']}"
-    curves = Curves(title=title, across="candidates N", places=CANDIDATES, scorers=_transposed(took))
+    curves = Curves(title=title, across="candidates N", scorers=_timed(places, rounds))
     return _draw(curves, folder / "cost_against_candidates.png")
 
 
 def plot_against_context(folder: Path, options: Mapping[str, Any], rounds: int) -> Path:
     """Cost against the number of context fields, 8 candidate fields, at one N; returns the PNG."""
-    took = []
-    for context in CONTEXT_FIELDS:
-        shape = _shape(context)
-        took.append(_medians(_scorers(shape, options), shape, CONTEXT_ROWS, rounds))
+    shapes = {context: _shape(context) for context in CONTEXT_FIELDS}
+    places = {context: _rounds(_scorers(shape, options), shape, CONTEXT_ROWS) for context, shape in shapes.items()}
     title = (
         f"Cost of one request against context fields\n{CANDIDATE_FIELDS} candidate fields, N = {CONTEXT_ROWS}, "
         f"outer student, D = {options['embedding_size']}"
     )
-    curves = Curves(title=title, across="context fields", places=CONTEXT_FIELDS, scorers=_transposed(took))
+    curves = Curves(title=title, across="context fields", scorers=_timed(places, rounds))
     return _draw(curves, folder / "cost_against_context.png")
 
 
@@ -74,37 +71,39 @@ def _scorers(shape: Shape, options: Mapping[str, Any]) -> dict[str, Scorer]:
     """The fastest graph and the native scorer of an outer student."""
     model = shape.model("dagfm_outer", options)
     graphs = graphs_of(model, shape.context).scorers
-    took = _medians(graphs, shape, DECIDING, 3)
+    took = medians(_rounds(graphs, shape, DECIDING), 3, _REQUESTS)
     fastest = min(took, key=lambda form: took[form])
     weights = weights_of(model)
     if weights is None:
         raise TypeError(f"{model.name} has no native scorer: time a DAGFM whose connection is not dense")
     native = NativeScorer(weights, table_of(model), shape.sizes, shape.context)
     check_parity(model, native, shape.context, "native")
-    return {f"onnxruntime, {fastest}": graphs[fastest], f"native, {native.level}": native}
+    return {"onnxruntime, fastest graph": graphs[fastest], f"native scorer, {native.level}": native}
 
 
-def _medians(scorers: Mapping[str, Scorer], shape: Shape, rows: int, rounds: int) -> dict[str, float]:
+def _rounds(scorers: Mapping[str, Scorer], shape: Shape, rows: int) -> dict[str, Round]:
     requests = Requests.of(shape, rows, _REQUESTS)
-    return medians({name: requests.scored_by(scorer) for name, scorer in scorers.items()}, rounds, _REQUESTS)
+    return {name: requests.scored_by(scorer) for name, scorer in scorers.items()}
 
 
-def _transposed(took: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """One mapping per place → one list per scorer, by position: the fastest graph need not be of one form."""
-    names = list(took[0])
-    return {name: [list(times.values())[position] for times in took] for position, name in enumerate(names)}
+def _timed(places: Mapping[int, Mapping[str, Round]], rounds: int) -> dict[str, dict[int, float]]:
+    """Scorer → place → microseconds; all places take turns, so that a slow moment bends no curve."""
+    contenders = {f"{place} {name}": run for place, runs in places.items() for name, run in runs.items()}
+    took = medians(contenders, rounds, _REQUESTS)
+    names = next(iter(places.values()))
+    return {name: {place: took[f"{place} {name}"] for place in places} for name in names}
 
 
 def _draw(curves: Curves, path: Path) -> Path:
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(curves.title)
     for axes, (name, times) in zip(figure.subplots(1, len(curves.scorers)), curves.scorers.items(), strict=True):
-        axes.plot(curves.places, times, marker="o")
+        axes.plot(list(times), list(times.values()), marker="o")
         axes.set_title(name)
         axes.set_xlabel(curves.across)
         axes.set_ylabel("µs per request, one thread")
         axes.set_xlim(0)
-        axes.set_ylim(0, 1.15 * max(times))
+        axes.set_ylim(0, 1.15 * max(times.values()))
         axes.grid(alpha=0.3)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)

@@ -1,7 +1,8 @@
 """Pack: a trained model → a bundle, by way of every serving form it has.
 
-Each form is exported, compared with the model, and timed; the fastest at N = 200 is kept. A form that is off by more
-than the tolerance stops the export: a wrong form is a mistake to be mended, not an option to be skipped.
+Each form is exported, compared with the model, and timed; the fastest at N = 200 is kept, and beside it the fastest at
+N = 1 where that is clearly another. A form that is off by more than the tolerance stops the export: a wrong form is a
+mistake to be mended, not an option to be skipped.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from export.forms import serving_forms
 from export.golden import example_request, golden_requests
 from export.graph import OPSET, to_onnx
 from export.parity import check_parity
-from export.timing import DECIDING, time_scorers
+from export.timing import DECIDING, faster_up_to, small_form, time_scorers
 from export.weights import table_of, weights_of
 from service.bundle import (
     Bundle,
@@ -36,7 +37,7 @@ from service.bundle import (
     encoder_files,
     write_bundle,
 )
-from service.scoring import OnnxScorer, Scorer, prove
+from service.scoring import OnnxScorer, Scorer, graph_scorers, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
@@ -49,6 +50,8 @@ class Exported:
 
     model_onnx: bytes
     """It refers to `embedding`."""
+    model_small_onnx: bytes | None
+    """For requests of up to `graph.small_up_to` candidates, where another form is clearly faster at N = 1."""
     embedding: EmbeddingTable
     graph: Graph
     executed: float
@@ -56,7 +59,7 @@ class Exported:
     once: float
     """Multiplications per request, whatever its N."""
     gap: float
-    """Largest |torch - onnxruntime| seen."""
+    """Largest |torch - onnxruntime| seen in a graph that is kept."""
 
 
 Report = Callable[[str], None]
@@ -67,7 +70,7 @@ STEPS_PER_MODEL = 2
 
 
 def export_model(model: CTRModel, context_fields: int, report: Report = lambda _step: None) -> Exported:
-    """Export every serving form, verify each, time all, keep the fastest.
+    """Export every serving form, verify each, time all, keep the fastest, and one for small requests if it pays.
 
     Raises:
         ParityError: a form does not compute what the model computes.
@@ -85,15 +88,26 @@ def export_model(model: CTRModel, context_fields: int, report: Report = lambda _
     report("time all forms")
     timings = time_scorers(scorers, model.embedding.sizes, context_fields)
     fastest = min(timings, key=lambda name: timings[name][str(DECIDING)])
+    small = small_form(timings, fastest)
+    small_up_to = 0
+    if small is not None:
+        small_up_to = faster_up_to(scorers[small], scorers[fastest], model.embedding.sizes, context_fields)
     report("count multiplications")
     context_ids = np.zeros((1, context_fields), np.int32)
     return Exported(
         model_onnx=graphs[fastest],
+        model_small_onnx=None if small is None else graphs[small],
         embedding=embedding,
-        graph=Graph(form=fastest, opset=OPSET, timings_us=timings),
+        graph=Graph(
+            form=fastest,
+            opset=OPSET,
+            timings_us=timings,
+            small_form=small or "",
+            small_up_to=small_up_to,
+        ),
         executed=executed_multiplications(graphs[fastest], context_ids, DECIDING, embedding) / DECIDING,
         once=_once(graphs[fastest], context_ids, embedding),
-        gap=gaps[fastest],
+        gap=max(gaps[name] for name in (fastest, small) if name),
     )
 
 
@@ -134,10 +148,12 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         example=example_request(model, prepared),
         model_onnx=exported.model_onnx,
         model_card=model_card(manifest, prepared.encoder.schema.fields),
+        model_small_onnx=exported.model_small_onnx,
         embedding=exported.embedding,
         weights=weights,
     )
-    prove(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle.golden)
+    for scorer in graph_scorers(bundle, OnnxScorer):
+        prove(scorer, bundle.golden)
     return write_bundle(root, bundle)
 
 
@@ -148,8 +164,10 @@ def _once(model_onnx: bytes, context_ids: Ids, embedding: EmbeddingTable) -> flo
 
 
 def _version(exported: Exported, weights: Weights | None, prepared: Prepared) -> str:
-    """Twelve hex digits of everything that decides an answer: graph, table, weights, schema, vocabulary, catalogue."""
+    """Twelve hex digits of everything that decides an answer: graphs, table, weights, schema, vocabulary, catalogue."""
     digest = hashlib.sha256(hashlib.sha256(exported.model_onnx).digest())
+    if exported.model_small_onnx is not None:
+        digest.update(hashlib.sha256(exported.model_small_onnx).digest())
     for _name, array in sorted(exported.embedding.arrays.items()):
         digest.update(hashlib.sha256(array.data).digest())
     if weights is not None:

@@ -16,7 +16,19 @@ from service.api.problems import ProblemError
 from service.api.requests import RequestReader
 from service.api.v2.requests import InferReader
 from service.bundle import Bundle, BundleError, Field, Flops, Ids, read_bundle
-from service.scoring import TOLERANCE, Choice, Logits, Scorer, ScorerFactory, Wanted, choose_scorer, prove
+from service.scoring import (
+    TOLERANCE,
+    Choice,
+    Logits,
+    Scorer,
+    ScorerFactory,
+    Wanted,
+    agree,
+    by_size,
+    choose_scorer,
+    graph_scorers,
+    prove,
+)
 from service.scoring.multiplications import executed_flops
 
 
@@ -73,7 +85,7 @@ def load_model(
 
     Args:
         path: a bundle's root or version.
-        scorer_factory: what runs its graph: the reference, and the answering scorer unless the native one may be.
+        scorer_factory: what runs its graphs: the reference, and the answering scorer unless the native one may be.
         max_candidates: most candidates a request may send.
         wanted: the setting CTR_SCORER.
         contexts: what remembers encoded contexts, None to encode each.
@@ -85,9 +97,12 @@ def load_model(
     try:
         bundle = read_bundle(path)
         reason = "graph"
-        reference = scorer_factory(bundle.model_onnx, bundle.embedding)
+        graphs = graph_scorers(bundle, scorer_factory)
         reason = "golden"
-        prove(reference, bundle.golden)
+        prove(graphs[0], bundle.golden)
+        for small in graphs[1:]:
+            agree(small, graphs[0], bundle)
+        reference = by_size(graphs, bundle.manifest.graph.small_up_to)
         reason = "scorer"
         choice = choose_scorer(reference, bundle, wanted)
         logit_gap = prove(choice.scorer, bundle.golden)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from service.bundle.errors import BundleError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 Part = TypeVar("Part")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -60,6 +60,21 @@ class Graph:
     opset: int
     timings_us: dict[str, dict[str, float]]
     """Form → N → median microseconds of one run, one thread, on the exporting machine."""
+    small_form: str = ""
+    """The form of model_small.onnx, which answers small requests; empty where the bundle has no such file."""
+    small_up_to: int = 0
+    """Most candidates of a request that model_small.onnx answers; 0 where there is none."""
+
+    def __post_init__(self) -> None:
+        if self.small_up_to < 0 or bool(self.small_form) != bool(self.small_up_to):
+            raise BundleError(
+                f"manifest.json: graph.small_form is {self.small_form!r} and small_up_to {self.small_up_to}, "
+                "expected a form and at least 1, or '' and 0; export again"
+            )
+
+    def form_for(self, candidates: int) -> str:
+        """The form that answers a request of N candidates."""
+        return self.small_form if candidates <= self.small_up_to else self.form
 
 
 @dataclass(frozen=True, kw_only=True)

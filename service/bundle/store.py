@@ -35,8 +35,9 @@ from service.bundle.weights import WEIGHTS, Weights
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
-OPTIONAL = frozenset({"catalogue.npz", WEIGHTS}) | TABLE_FILES
-DECISIVE = ("model.onnx", "schema.json", "vocabulary.json", "catalogue.npz", WEIGHTS, *sorted(TABLE_FILES))
+SMALL = "model_small.onnx"
+OPTIONAL = frozenset({"catalogue.npz", SMALL, WEIGHTS}) | TABLE_FILES
+DECISIVE = ("model.onnx", SMALL, "schema.json", "vocabulary.json", "catalogue.npz", WEIGHTS, *sorted(TABLE_FILES))
 """The files that decide an answer; the others describe or prove it."""
 
 Parts = Sequence[bytes | memoryview]
@@ -55,8 +56,10 @@ class Bundle:
     """A raw request of every form, and the probabilities the trained model gives it."""
     model_onnx: bytes
     model_card: str
+    model_small_onnx: bytes | None = None
+    """The same model in the form that is fastest for requests of up to `manifest.graph.small_up_to` candidates."""
     embedding: EmbeddingTable | None = None
-    """What model.onnx refers to as `embedding.npy`; None if the graph holds all its numbers itself."""
+    """What the graphs refer to as `embedding.npy`; None if they hold all their numbers themselves."""
     weights: Weights | None = None
     """Of a DAGFM whose context can be computed once: what a native scorer needs beside the embedding table."""
 
@@ -135,6 +138,7 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
         "golden.npz": bundle.golden.to_bytes(),
         "example.json": json_bytes(bundle.example, indent=2),
         "MODEL_CARD.md": bundle.model_card.encode(),
+        **({} if bundle.model_small_onnx is None else {SMALL: bundle.model_small_onnx}),
         **({} if bundle.weights is None else {WEIGHTS: bundle.weights.to_bytes()}),
     }
 
@@ -164,9 +168,13 @@ def _assemble(manifest: Manifest, contents: Mapping[str, bytes], embedding: Embe
         example=parse_json("example.json", contents["example.json"]),
         model_onnx=contents["model.onnx"],
         model_card=_text("MODEL_CARD.md", contents["MODEL_CARD.md"]),
+        model_small_onnx=contents.get(SMALL),
         embedding=embedding,
         weights=Weights.from_bytes(contents[WEIGHTS]) if WEIGHTS in contents else None,
     )
+    if (SMALL in contents) != (manifest.graph.small_up_to > 0):
+        found = "is there" if SMALL in contents else "is missing"
+        raise BundleError(f"{SMALL}: {found}, and small_up_to is {manifest.graph.small_up_to}; export again")
     _check_golden(bundle)
     _check_numbers(bundle)
     return bundle

@@ -8,6 +8,7 @@ A graph may refer to embedding.npy instead of holding the numbers; see shared_ta
 
 from __future__ import annotations
 
+import numpy as np
 import onnxruntime
 
 from service.bundle import BundleError, EmbeddingTable, Ids
@@ -20,6 +21,10 @@ OUTPUTS = {"logits": ("tensor(float)", 1)}
 """Output name → element type and rank."""
 
 _OUTPUT_NAMES = list(OUTPUTS)
+
+BLOCK = 512
+"""Most candidates of one run. Beyond it intermediate results leave the cache, and without an arena their memory goes
+back to the system after every run: the page faults then cost more than the arithmetic."""
 
 
 class OnnxScorer:
@@ -44,7 +49,13 @@ class OnnxScorer:
         _check("outputs", self._session.get_outputs(), OUTPUTS)
 
     def score(self, context_ids: Ids, candidate_ids: Ids) -> Logits:
-        """Logits [N] float32 of candidates [N, Ff] int32 in the context [1, Fc] int32."""
+        """Logits [N] float32 of candidates [N, Ff] int32 in the context [1, Fc] int32, in runs of up to BLOCK."""
+        if len(candidate_ids) <= BLOCK:
+            return self._run(context_ids, candidate_ids)
+        starts = range(0, len(candidate_ids), BLOCK)
+        return np.concatenate([self._run(context_ids, candidate_ids[start : start + BLOCK]) for start in starts])
+
+    def _run(self, context_ids: Ids, candidate_ids: Ids) -> Logits:
         feeds = {"context_ids": context_ids, "candidate_ids": candidate_ids}
         logits_N: Logits = self._session.run(_OUTPUT_NAMES, feeds)[0]
         return logits_N

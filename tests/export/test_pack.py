@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from export import timing
 from export.__main__ import comparison
 from export.flops import executed_multiplications
 from export.forms import FullRows
@@ -63,6 +64,21 @@ def test_a_graph_of_other_weights_is_refused_with_form_n_and_gap() -> None:
     scorer = OnnxScorer(to_onnx(FullRows(other), CONTEXT_FIELDS, len(SIZES) - CONTEXT_FIELDS))
     with pytest.raises(ParityError, match=r"form 'full_rows', N = 1: largest gap to torch is"):
         check_parity(model, scorer, CONTEXT_FIELDS, "full_rows")
+
+
+def test_a_form_that_is_clearly_faster_for_one_candidate_is_exported_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With any saving enough, there are always two graphs; both give the model's logits."""
+    monkeypatch.setattr(timing, "MARGIN", -10)
+    model = model_of("crossnet", SIZES)
+    exported = export_model(model, CONTEXT_FIELDS)
+    assert exported.model_small_onnx is not None
+    assert exported.graph.small_form in exported.graph.timings_us
+    assert 1 <= exported.graph.small_up_to < 200
+    scorer = OnnxScorer(exported.model_small_onnx, exported.embedding)
+    assert check_parity(model, scorer, CONTEXT_FIELDS, "small") <= 1e-5
+    monkeypatch.setattr(timing, "MARGIN", 1)
+    exported = export_model(model, CONTEXT_FIELDS)
+    assert (exported.model_small_onnx, exported.graph.small_form, exported.graph.small_up_to) == (None, "", 0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ TOP = [
 ]  # fmt: skip
 PARTS = {
     "flops": ["effective", "executed", "candidates", "once"],
-    "graph": ["form", "opset", "timings_us"],
+    "graph": ["form", "opset", "timings_us", "small_form", "small_up_to"],
     "calibration": ["slope", "intercept"],
 }
 INNER = [(part, key) for part, keys in PARTS.items() for key in keys]
@@ -55,6 +55,13 @@ def test_a_missing_key_of_a_part_is_refused(described: dict[str, Any], part: str
         Manifest.from_json(described)
 
 
+@pytest.mark.parametrize(("form", "up_to"), [("rows", 0), ("", 5), ("rows", -1)])
+def test_a_small_form_and_the_size_it_answers_belong_together(described: dict[str, Any], form: str, up_to: int) -> None:
+    described["graph"] |= {"small_form": form, "small_up_to": up_to}
+    with pytest.raises(BundleError, match=r"^manifest\.json: graph\.small_form is .*expected a form and at least 1"):
+        Manifest.from_json(described)
+
+
 @pytest.mark.parametrize("part", [None, *PARTS])
 def test_an_unknown_key_is_refused(described: dict[str, Any], part: str | None) -> None:
     (described[part] if part else described)["threads"] = 4
@@ -88,7 +95,7 @@ def test_a_whole_number_is_taken_where_a_real_one_is_meant_but_not_the_reverse(d
         Manifest.from_json(described)
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", None, True])
+@pytest.mark.parametrize("version", [0, 2, 4, "3", None, True])
 def test_another_format_version_is_refused(described: dict[str, Any], version: Any) -> None:
     described["format_version"] = version
     with pytest.raises(BundleError, match="format_version is"):

@@ -18,6 +18,7 @@ from service.bundle import (
     Encoder,
     Golden,
     GoldenRequest,
+    Manifest,
     Vocabulary,
     read_bundle,
     replace_file,
@@ -117,7 +118,36 @@ def other_vocabulary(bundle: Bundle) -> Encoder:
     return Encoder(bundle.schema, {**vocabularies, "user": Vocabulary(vocabularies["user"].values[::-1])})
 
 
-PARTS_THAT_DECIDE = ["model", "table", "no table", "vocabulary", "catalogue", "no catalogue", "calibration"]
+def with_small(manifest: Manifest) -> Manifest:
+    return dataclasses.replace(manifest, graph=dataclasses.replace(manifest.graph, small_form="rows", small_up_to=3))
+
+
+def test_a_small_graph_reads_back_with_the_size_it_answers(tiny: Bundle, tmp_path: Path) -> None:
+    small = dataclasses.replace(tiny, model_small_onnx=b"small", manifest=with_small(tiny.manifest))
+    assert (write_bundle(tmp_path, small) / "model_small.onnx").read_bytes() == b"small"
+    read = read_bundle(tmp_path)
+    assert (read.model_small_onnx, read.manifest.graph.small_up_to) == (b"small", 3)
+    assert [read.manifest.graph.form_for(candidates) for candidates in (1, 3, 4)] == ["rows", "rows", "split"]
+
+
+def test_a_small_graph_and_its_size_belong_together(tiny: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"model_small\.onnx: is there, and small_up_to is 0; export again"):
+        write_bundle(tmp_path, dataclasses.replace(tiny, model_small_onnx=b"small"))
+    with pytest.raises(BundleError, match=r"model_small\.onnx: is missing, and small_up_to is 3; export again"):
+        write_bundle(tmp_path, dataclasses.replace(tiny, manifest=with_small(tiny.manifest)))
+    assert list(tmp_path.iterdir()) == []
+
+
+PARTS_THAT_DECIDE = [
+    "model",
+    "small model",
+    "table",
+    "no table",
+    "vocabulary",
+    "catalogue",
+    "no catalogue",
+    "calibration",
+]
 
 
 @pytest.mark.parametrize("part", PARTS_THAT_DECIDE)
@@ -130,6 +160,7 @@ def test_another_model_under_a_version_that_exists_is_refused_and_changes_nothin
     recalibrated = dataclasses.replace(tiny.manifest, calibration=Calibration(slope=2.0))
     changed: dict[str, dict[str, Any]] = {
         "model": {"model_onnx": b"another"},
+        "small model": {"model_small_onnx": b"small", "manifest": with_small(tiny.manifest)},
         "table": {"embedding": EmbeddingTable(rows_VD=np.ones((20, 2), np.float32))},
         "no table": {"embedding": None},
         "vocabulary": {"encoder": other_vocabulary(tiny)},

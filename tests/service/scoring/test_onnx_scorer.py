@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from service.bundle import Bundle, BundleError, read_bundle
 from service.scoring import OnnxScorer
+from service.scoring.onnx_scorer import BLOCK
 
 
 def test_logits_are_those_of_the_trained_model(bundle: Bundle) -> None:
@@ -26,6 +27,16 @@ def test_a_candidate_alone_has_the_logit_it_has_in_a_batch(bundle: Bundle) -> No
     batch_N = scorer.score(request.context_ids, request.candidate_ids)
     alone_N = [scorer.score(request.context_ids, row_F[None])[0] for row_F in request.candidate_ids]
     np.testing.assert_allclose(alone_N, batch_N, atol=1e-6, rtol=0)
+
+
+def test_a_request_of_several_blocks_has_the_logits_of_its_candidates(bundle: Bundle) -> None:
+    """The last block is a remainder; a block too many, too few or in another place would show."""
+    scorer = OnnxScorer(bundle.model_onnx)
+    request = bundle.golden.requests[-1]
+    repeats = 2 * BLOCK // len(request.logits) + 1
+    logits_N = scorer.score(request.context_ids, np.tile(request.candidate_ids, (repeats, 1)))
+    assert len(logits_N) % BLOCK > 0
+    np.testing.assert_allclose(logits_N, np.tile(request.logits, repeats), atol=1e-5, rtol=0)
 
 
 def test_a_model_without_context_fields_takes_an_empty_context(bundles: Path) -> None:
