@@ -78,6 +78,7 @@ def _shapes(
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3  # errors only: a table listed as an input is meant
     _table = SharedTable(embedding, options)  # held until the session is gone
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
     candidate_fields = session.get_inputs()[1].shape[1]

@@ -28,7 +28,8 @@ def to_onnx(
     dynamic: tuple[dict[int, Any], ...] = ({}, {0: torch.export.Dim("N", min=1, max=2**20)})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        for logger in ("torch.onnx", "onnxscript"):
+            logging.getLogger(logger).setLevel(logging.ERROR)
         program = torch.onnx.export(
             form,
             example,

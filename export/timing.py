@@ -67,7 +67,7 @@ def _median_us(scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> float:
     scorer.score(context_ids, candidate_ids)
     runs: list[int] = []
     until = time.perf_counter_ns() + int(_SECONDS_PER_ROUND * 1e9)
-    while (started := time.perf_counter_ns()) < until:
+    while (started := time.perf_counter_ns()) < until or not runs:
         scorer.score(context_ids, candidate_ids)
         runs.append(time.perf_counter_ns() - started)
     return statistics.median(runs) / 1e3

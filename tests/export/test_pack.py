@@ -1,5 +1,6 @@
 """A registered model → a verified bundle, whatever its name."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -81,16 +82,17 @@ def test_a_form_that_is_clearly_faster_for_one_candidate_is_exported_too(monkeyp
     assert (exported.model_small_onnx, exported.graph.small_form, exported.graph.small_up_to) == (None, "", 0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained(prepared: Prepared) -> Trained:
     model = model_of("dagfm_outer", prepared.encoder.sizes)
     meta = {"phase": "finetune", "config": {"run": {"name": "x"}}, "best_epoch": 0, "distilled": "d" * 64}
     return Trained(model=model, meta=meta, digest="a" * 64)
 
 
-@pytest.fixture
-def bundle_path(trained: Trained, prepared: Prepared, tmp_path: Path) -> Path:
-    return pack(trained, prepared, name="tiny", metrics={"test_auc": 0.5}, root=tmp_path / "bundles")
+@pytest.fixture(scope="module")
+def bundle_path(trained: Trained, prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("packed") / "bundles"
+    return pack(trained, prepared, name="tiny", metrics={"test_auc": 0.5}, root=root)
 
 
 def test_a_packed_bundle_reads_back_and_proves_itself(bundle_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_the_weights_of_a_packed_bundle_score_as_the_model_does(bundle_path: Pat
 
 def test_weights_belong_to_the_version(trained: Trained, prepared: Prepared, tmp_path: Path) -> None:
     """Else a bundle exported before there were weights would stay without them."""
-    paths = []
+    paths, trained = [], copy.deepcopy(trained)
     for bias in (0.0, 1.0):
         with torch.no_grad():
             trained.model.readout.bias.fill_(bias)  # type: ignore[operator, union-attr] # a DAGFM's readout

@@ -13,7 +13,7 @@ from export.weights import table_of
 from service.bundle import DATA_AT, EmbeddingTable
 from service.scoring import OnnxScorer
 from training.models.base import CTRModel
-from training.models.registry import build, names
+from training.models.registry import build, model_class, names
 
 SIZES = [70, 50, 40, 90, 60]
 CONTEXT = 3
@@ -21,8 +21,9 @@ CONTEXT = 3
 
 def model_of(name: str) -> CTRModel:
     torch.manual_seed(0)
-    options = {"embedding_size": 4, **({"maps": [5, 3]} if name == "cin" else {"layers": 2})}
-    return build(name, options, SIZES).eval()
+    options = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6]}
+    known = model_class(name).Options.model_fields
+    return build(name, {key: value for key, value in options.items() if key in known}, SIZES).eval()
 
 
 @pytest.mark.parametrize("name", names())
