@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from export.pack import pack
 from export.parity import ParityError
+from export.quantize import QuantizeError, served
 from export.timing import SIZES
 from service.bundle import BundleError, Manifest, read_bundle
-from training.checkpoint import CheckpointError
+from training.checkpoint import CheckpointError, Trained
 from training.config import ConfigError
 from training.data.click_log import DataError
 from training.data.prepare import open_prepared
@@ -21,6 +22,8 @@ from training.progress import console, results, results_table
 from training.run import Run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+StoredAs = Literal["float32", "float16", "int8"]
 
 ARM_PHASES = {"teacher": ("teach",), "student": ("finetune", "distill")}
 """Arm → the phases whose models it may serve; validation AUC decides between them. The student is written last: once
@@ -32,11 +35,12 @@ def export(
     run: Annotated[Path | None, typer.Argument(help="A finished run. Default: the one that finished last.")] = None,
     runs: Annotated[Path, typer.Option(envvar="CTR_RUNS", help="Where run directories are kept.")] = Path("runs"),
     bundles: Annotated[Path, typer.Option(envvar="CTR_BUNDLES", help="Where bundles are kept.")] = Path("bundles"),
+    embedding: Annotated[StoredAs, typer.Option(help="Number format of the embedding tables.")] = "float32",
 ) -> None:
     """Export, verify, time and write the student and the teacher of a run."""
     try:
-        manifests = _export(Run.existing(run or _finished_last(runs)), bundles)
-    except (BundleError, CheckpointError, ConfigError, DataError, OSError, ParityError) as error:
+        manifests = _export(Run.existing(run or _finished_last(runs)), bundles, embedding)
+    except (BundleError, CheckpointError, ConfigError, DataError, OSError, ParityError, QuantizeError) as error:
         console.print(f"error: {error}", style="red", highlight=False)
         raise typer.Exit(2) from error
     results.print(comparison(manifests))
@@ -50,20 +54,26 @@ def _finished_last(runs: Path) -> Path:
     return finished[-1].parent
 
 
-def _export(run: Run, bundles: Path) -> dict[str, Manifest]:
+def _export(run: Run, bundles: Path, stored_as: StoredAs) -> dict[str, Manifest]:
     prepared = open_prepared(run.directory / "data")
     scores = evaluate_test(run)["scores"]
+    chosen = {arm: _best(run, phases) for arm, phases in ARM_PHASES.items()}
+    # Both tables pass their gates before anything is written.
+    as_served = {arm: served(trained.model, prepared, stored_as) for arm, trained in chosen.items()}
     manifests = {}
-    for arm, phases in ARM_PHASES.items():
-        phase = max(phases, key=lambda name: float(run.load(name).meta["validation_auc"]))
-        trained = run.load(phase)
-        metrics = {f"test_{name}": value for name, value in scores[phase].items()}
+    for arm, trained in chosen.items():
+        metrics = {f"test_{name}": value for name, value in scores[trained.meta["phase"]].items()}
         metrics["validation_auc"] = trained.meta["validation_auc"]
         name = f"{run.config.run.name}-{trained.model.name}"
-        path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm)
+        path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm, as_served=as_served[arm])
         manifests[arm] = read_bundle(path).manifest
         console.print(f"  {path}, exported {manifests[arm].lineage['exported_at']}", highlight=False)
     return manifests
+
+
+def _best(run: Run, phases: tuple[str, ...]) -> Trained:
+    """The model of the phase that validation prefers."""
+    return max((run.load(phase) for phase in phases), key=lambda trained: float(trained.meta["validation_auc"]))
 
 
 def comparison(manifests: dict[str, Manifest]) -> Table:
@@ -85,6 +95,9 @@ def _rows(student: Manifest, teacher: Manifest) -> list[tuple[str, tuple[float, 
         for name, key in (("AUC", "auc"), ("log loss", "log_loss"), ("calibration", "calibration"))
     ]
     rows.append(("parameters", (student.parameters, teacher.parameters)))
+    if student.embedding is not None and teacher.embedding is not None:
+        label = f"embedding table, bytes as {student.embedding.stored_as}"
+        rows.append((label, (student.embedding.bytes, teacher.embedding.bytes)))
     rows.append(("FLOPs per candidate, effective", (student.flops.effective, teacher.flops.effective)))
     rows.append((f"FLOPs per candidate, executed, N = {n}", (student.flops.executed, teacher.flops.executed)))
     for size in SIZES:

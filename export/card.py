@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.bundle import Field, Manifest
+from service.bundle import Field, Manifest, StoredTable
 
 _TEMPLATE = """# {model}
 
@@ -16,6 +16,7 @@ _TEMPLATE = """# {model}
 | parameters | {parameters:,} |
 | FLOPs per candidate | {effective:,.0f} effective, {executed:,.0f} executed at N = {candidates} (multiplications) |
 | serving form | {form} |
+| embedding table | {table} |
 | data | {data} |
 | digest of the data | `{digest}` |
 | checkpoint | `{checkpoint}` |
@@ -35,6 +36,18 @@ embedding of their field. Probabilities are calibrated as well as the table abov
 """
 
 
+def _table(stored: StoredTable | None) -> str:
+    if stored is None:
+        return "inside the graph"
+    if stored.stored_as == "float32":
+        return f"float32, {stored.bytes:,} bytes"
+    return (
+        f"{stored.stored_as}, {stored.bytes:,} bytes ({stored.bytes_as_float32:,} as float32); changes the validation "
+        f"AUC by {stored.auc_change:+.6f} and the log loss by {stored.log_loss_change:+.6f}; the metrics below are "
+        "those of the float32 table"
+    )
+
+
 def model_card(manifest: Manifest, fields: Sequence[Field]) -> str:
     """The card of a bundle, Markdown."""
     rows = [f"| {name} | {value:.5f} |" for name, value in manifest.metrics.items()]
@@ -48,6 +61,7 @@ def model_card(manifest: Manifest, fields: Sequence[Field]) -> str:
         executed=manifest.flops.executed,
         candidates=manifest.flops.candidates,
         form=manifest.graph.form,
+        table=_table(manifest.embedding),
         data=manifest.lineage["data"]["name"],
         digest=manifest.lineage["data"]["digest"],
         checkpoint=manifest.lineage["checkpoint"],

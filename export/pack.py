@@ -23,6 +23,7 @@ from export.forms import serving_forms
 from export.golden import example_request, golden_requests
 from export.graph import OPSET, to_onnx
 from export.parity import check_parity
+from export.quantize import Served, served
 from export.timing import DECIDING, faster_up_to, small_form, time_scorers
 from export.weights import table_of, weights_of
 from service.bundle import (
@@ -69,13 +70,24 @@ STEPS_PER_FORM = 2
 STEPS_PER_MODEL = 2
 
 
-def export_model(model: CTRModel, context_fields: int, report: Report = lambda _step: None) -> Exported:
+def export_model(
+    model: CTRModel,
+    context_fields: int,
+    report: Report = lambda _step: None,
+    embedding: EmbeddingTable | None = None,
+) -> Exported:
     """Export every serving form, verify each, time all, keep the fastest, and one for small requests if it pays.
+
+    Args:
+        model: what is to be served.
+        context_fields: Fc.
+        report: told the name of each step.
+        embedding: the model's table as stored; as float32 if None.
 
     Raises:
         ParityError: a form does not compute what the model computes.
     """
-    embedding = table_of(model)
+    embedding = embedding or table_of(model)
     graphs: dict[str, bytes] = {}
     scorers: dict[str, Scorer] = {}
     gaps: dict[str, float] = {}
@@ -111,7 +123,15 @@ def export_model(model: CTRModel, context_fields: int, report: Report = lambda _
     )
 
 
-def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[str, float], root: Path) -> Path:
+def pack(
+    trained: Trained,
+    prepared: Prepared,
+    *,
+    name: str,
+    metrics: Mapping[str, float],
+    root: Path,
+    as_served: Served | None = None,
+) -> Path:
     """Export `trained` and write it as the current bundle under `root`; returns the version's directory.
 
     Args:
@@ -120,12 +140,14 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         name: the bundle's name, as answers will show it.
         metrics: offline metrics to keep in the manifest.
         root: where versions of this bundle are kept.
+        as_served: the model with its table as it is to be stored; as float32 if None.
     """
-    model = trained.model
+    as_served = as_served or served(trained.model, prepared)
+    model = as_served.model
     context_fields = len(prepared.encoder.schema.context)
     steps_in_all = STEPS_PER_FORM * len(serving_forms(model, context_fields)) + STEPS_PER_MODEL
     with steps(f"export {name}", steps_in_all) as report:
-        exported = export_model(model, context_fields, report)
+        exported = export_model(model, context_fields, report, as_served.embedding)
     weights = weights_of(model)
     manifest = Manifest(
         name=name,
@@ -138,6 +160,7 @@ def pack(trained: Trained, prepared: Prepared, *, name: str, metrics: Mapping[st
         calibration=Calibration(),
         metrics={**metrics, "parity_gap": exported.gap},
         lineage=_lineage(trained, prepared),
+        embedding=as_served.stored,
         files={},
     )
     bundle = Bundle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx_ir
 from torch import Tensor, nn
 
 from service.bundle import DATA_AT, EmbeddingTable
+from service.bundle.embedding import EMBEDDING, EMBEDDING_SCALE
 from training.layers.embedding import FieldEmbedding
 
 
@@ -38,11 +40,14 @@ class TableError(ValueError):
 def refer_to_table(model: onnx_ir.Model, embedding: EmbeddingTable) -> None:
     """Replace every copy of the table that the graph holds by one reference to the file it will stand in.
 
+    A table that is not stored as float32 is read by row: what is gathered is converted, nothing else.
+
     Raises:
-        TableError: the graph holds no such table.
+        TableError: the graph holds no such table, or reads it in another way than row by row.
     """
     graph = model.graph
-    held = [value for value in graph.initializers.values() if _is_table(value, embedding.rows_VD)]
+    embeddings_VD = embedding.embeddings()
+    held = [value for value in graph.initializers.values() if _is_table(value, embeddings_VD)]
     if not held:
         raise TableError(f"the graph holds no table equal to the given one of shape {embedding.rows_VD.shape}")
     for value in held:
@@ -51,14 +56,36 @@ def refer_to_table(model: onnx_ir.Model, embedding: EmbeddingTable) -> None:
     for reference in stored.values():
         graph.register_initializer(reference)
         graph.inputs.append(reference)  # as service/scoring/shared_table.py needs it
-    (rows,) = stored.values()
     for value in held:
-        onnx_ir.convenience.replace_all_uses_with(value, rows)
+        if embedding.stored_as == "float32":
+            onnx_ir.convenience.replace_all_uses_with(value, stored[EMBEDDING])
+            continue
+        for use in list(value.uses()):
+            _read_stored(graph, use.node, stored)
 
 
-def _is_table(value: onnx_ir.Value, rows_VD: npt.NDArray[Any]) -> bool:
+def _read_stored(graph: onnx_ir.Graph, gather: onnx_ir.Node, stored: Mapping[str, onnx_ir.Value]) -> None:
+    """Let a Gather take stored rows, and turn what it took into float32: Cast, and for int8 Mul by gathered scales."""
+    if gather.op_type != "Gather" or gather.attributes.get_int("axis", 0) != 0:
+        raise TableError(f"the graph reads the table by {gather.op_type}, expected Gather along its rows")
+    rows, uses = gather.outputs[0], list(gather.outputs[0].uses())
+    gather.replace_input_with(0, stored[EMBEDDING])
+    nodes = [onnx_ir.node("Cast", [rows], {"to": onnx_ir.DataType.FLOAT})]
+    if EMBEDDING_SCALE in stored:
+        scales = onnx_ir.node("Gather", [stored[EMBEDDING_SCALE], gather.inputs[1]], {"axis": 0})
+        nodes += [scales, onnx_ir.node("Mul", [nodes[0].outputs[0], scales.outputs[0]])]
+    graph.insert_after(gather, nodes)
+    for use in uses:
+        use.node.replace_input_with(use.idx, nodes[-1].outputs[0])
+    # What follows keeps the type it had; what the Gather itself gives has the stored one now.
+    rows.type = stored[EMBEDDING].type
+
+
+def _is_table(value: onnx_ir.Value, embeddings_VD: npt.NDArray[Any]) -> bool:
     tensor = value.const_value
-    return tensor is not None and tuple(tensor.shape) == rows_VD.shape and np.array_equal(tensor.numpy(), rows_VD)
+    if tensor is None or tuple(tensor.shape) != embeddings_VD.shape:
+        return False
+    return np.array_equal(tensor.numpy(), embeddings_VD)
 
 
 def _reference(file: str, array: npt.NDArray[Any]) -> onnx_ir.Value:

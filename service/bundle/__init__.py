@@ -5,13 +5,13 @@ answers requests.
 """
 
 from service.bundle.catalogue import Catalogue
-from service.bundle.embedding import EmbeddingTable
+from service.bundle.embedding import STORED_AS, EmbeddingTable
 from service.bundle.encoder import Encoder, Ids, Raw
 from service.bundle.encoder_files import encoder_files, json_bytes, read_encoder_files
 from service.bundle.errors import BadValue, BundleError, UnknownItem
 from service.bundle.fields import Field, Role, Schema
 from service.bundle.golden import Golden, GoldenRequest
-from service.bundle.manifest import Calibration, Flops, Graph, Manifest
+from service.bundle.manifest import Calibration, Flops, Graph, Manifest, StoredTable
 from service.bundle.npy import DATA_AT
 from service.bundle.numeric import Buckets, Category
 from service.bundle.store import Bundle, read_bundle, replace_file, write_bundle
@@ -22,6 +22,7 @@ __all__ = [
     "DATA_AT",
     "FIRST_VALUE_ID",
     "PADDING_ID",
+    "STORED_AS",
     "UNKNOWN_ID",
     "BadValue",
     "Buckets",
@@ -42,6 +43,7 @@ __all__ = [
     "Raw",
     "Role",
     "Schema",
+    "StoredTable",
     "UnknownItem",
     "Vocabulary",
     "Weights",

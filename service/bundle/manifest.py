@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from service.bundle.embedding import STORED_AS
 from service.bundle.errors import BundleError
 
 FORMAT_VERSION = 3
@@ -78,6 +79,24 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredTable:
+    """How the embedding table is stored, and what of the trained model's quality that costs."""
+
+    stored_as: str
+    """`float32`, `float16` or `int8`."""
+    bytes: int
+    """Of rows and scales."""
+    bytes_as_float32: int
+    auc_change: float = 0.0
+    """AUC on the validation rows: with the stored table minus with the trained one."""
+    log_loss_change: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.stored_as not in STORED_AS or not (math.isfinite(self.auc_change + self.log_loss_change)):
+            raise BundleError(f"manifest.json: {self}, expected one of {STORED_AS} and finite changes; export again")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything about a bundle that is not its weights.
 
@@ -97,6 +116,8 @@ class Manifest:
     """Offline metrics, e.g. test_auc, test_log_loss."""
     lineage: dict[str, Any]
     """Recipe, digest of the data, teacher, time of export: how to make this again."""
+    embedding: StoredTable | None = None
+    """None if the graph holds its table itself."""
     files: dict[str, str]
     """File name → sha256, every file of the bundle but this one."""
     format_version: int = FORMAT_VERSION
@@ -122,6 +143,8 @@ class Manifest:
         if found != FORMAT_VERSION:
             raise BundleError(f"manifest.json: format_version is {found!r}, expected {FORMAT_VERSION}; export again")
         parts = {"flops": Flops, "graph": Graph, "calibration": Calibration}
+        if isinstance(described, Mapping) and described.get("embedding") is not None:
+            parts["embedding"] = StoredTable
         values = {key: _read(parts[key], value, key) if key in parts else value for key, value in described.items()}
         return _read(cls, values, "manifest")
 
@@ -133,6 +156,7 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "Flops": (Flops,),
     "Graph": (Graph,),
     "Calibration": (Calibration,),
+    "StoredTable | None": (StoredTable, type(None)),
 }
 
 

@@ -216,8 +216,12 @@ def _check_golden(bundle: Bundle) -> None:
 
 def _check_numbers(bundle: Bundle) -> None:
     sizes, embedding, weights = bundle.encoder.sizes, bundle.embedding, bundle.weights
+    stated = bundle.manifest.embedding
     if embedding is not None:
         embedding.check_fits(sizes)
+    if stated is not None and (embedding is None or embedding.stored_as != stated.stored_as):
+        found = "missing" if embedding is None else embedding.stored_as
+        raise BundleError(f"{EMBEDDING}: {found}, the manifest says {stated.stored_as}; export again")
     if weights is not None and embedding is None:
         raise BundleError(f"{WEIGHTS}: there is no {EMBEDDING} beside it; export again")
     if weights is not None and embedding is not None:

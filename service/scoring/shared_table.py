@@ -20,7 +20,7 @@ from service.bundle import BundleError, EmbeddingTable
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
 _PLACEHOLDERS = Path(__file__).with_name("placeholders")
-_TYPES = {"float32": "tensor(float)"}
+_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
 
 
 class SharedTable:

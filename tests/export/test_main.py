@@ -43,8 +43,9 @@ def set_validation_auc(run: Run, phase: str, auc: float) -> None:
     save_tensors(run.checkpoint(phase), tensors, {**meta, "validation_auc": auc})
 
 
-def export(run: Run) -> Any:
-    return CliRunner().invoke(app, [str(run.directory), "--bundles", str(run.directory.parents[1] / "bundles")])
+def export(run: Run, *options: str) -> Any:
+    bundles = str(run.directory.parents[1] / "bundles")
+    return CliRunner().invoke(app, [str(run.directory), "--bundles", bundles, *options])
 
 
 @pytest.mark.parametrize("better", ["distill", "finetune"])
@@ -60,6 +61,31 @@ def test_validation_decides_which_student_is_served(run: Run, better: str) -> No
     assert read_bundle(root / "teacher").manifest.lineage["phase"] == "teach"
     scores = json.loads((run.directory / "test.json").read_text())["scores"]
     assert read_bundle(root / "student").manifest.metrics["test_auc"] == scores[better]["auc"]
+
+
+def test_the_tables_are_stored_as_asked_and_their_cost_is_in_the_manifests(run: Run) -> None:
+    result = export(run, "--embedding", "int8")
+    assert result.exit_code == 0, result.output
+    assert "embedding table, bytes as int8" in result.output
+    for arm in ("student", "teacher"):
+        bundle = read_bundle(run.directory.parents[1] / "bundles" / arm)
+        stored = bundle.manifest.embedding
+        assert stored is not None
+        assert bundle.embedding is not None
+        assert (stored.stored_as, stored.bytes) == ("int8", bundle.embedding.nbytes)
+        assert abs(stored.auc_change) <= 0.0005
+
+
+def test_one_table_that_fails_its_gate_keeps_both_bundles_unwritten(run: Run) -> None:
+    """The student's: the teacher's passes and would be written first."""
+    for phase in ("distill", "finetune"):
+        tensors, meta = load_tensors(run.checkpoint(phase))
+        tensors["embedding.weight_VD"][:, 0] = 300.0
+        save_tensors(run.checkpoint(phase), tensors, meta)
+    result = export(run, "--embedding", "int8")
+    assert result.exit_code == 2
+    assert "dagfm_outer with its embedding table as int8" in " ".join(result.output.split())
+    assert not (run.directory.parents[1] / "bundles").exists()
 
 
 def test_a_run_that_does_not_exist_ends_with_one_line(tmp_path: Path) -> None:

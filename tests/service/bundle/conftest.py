@@ -20,6 +20,7 @@ from service.bundle import (
     Manifest,
     Role,
     Schema,
+    StoredTable,
     Vocabulary,
 )
 
@@ -56,6 +57,7 @@ def manifest() -> Manifest:
         calibration=Calibration(slope=0.9, intercept=-0.5),
         metrics={"test_auc": 0.75},
         lineage={"recipe": "tests"},
+        embedding=StoredTable(stored_as="float32", bytes=160, bytes_as_float32=160),
         files={},
     )
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from service.bundle import BundleError, Calibration, Manifest
+from service.bundle import BundleError, Calibration, Manifest, StoredTable
 
 TOP = [
     "name", "version", "architecture", "schema_digest", "parameters", "flops", "graph", "calibration", "metrics",
-    "lineage", "files", "format_version",
+    "lineage", "embedding", "files", "format_version",
 ]  # fmt: skip
 PARTS = {
     "flops": ["effective", "executed", "candidates", "once"],
     "graph": ["form", "opset", "timings_us", "small_form", "small_up_to"],
     "calibration": ["slope", "intercept"],
+    "embedding": ["stored_as", "bytes", "bytes_as_float32", "auc_change", "log_loss_change"],
 }
 INNER = [(part, key) for part, keys in PARTS.items() for key in keys]
 
@@ -69,8 +70,12 @@ def test_an_unknown_key_is_refused(described: dict[str, Any], part: str | None) 
         Manifest.from_json(described)
 
 
-@pytest.mark.parametrize("key", TOP[:-1])
-@pytest.mark.parametrize("wrong", [None, True, [1], 1j], ids=repr)
+WRONG = [
+    (key, wrong) for key in TOP[:-1] for wrong in (None, True, [1], 1j) if (key, wrong) != ("embedding", None)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "wrong"), WRONG, ids=repr)
 def test_a_value_of_a_wrong_type_is_refused(described: dict[str, Any], key: str, wrong: Any) -> None:
     described[key] = wrong
     with pytest.raises(BundleError, match=rf"manifest\.json: .*{key}"):
@@ -85,6 +90,19 @@ def test_a_value_of_a_wrong_type_in_a_part_is_refused(
     described[part][key] = wrong
     with pytest.raises(BundleError, match=rf"manifest\.json: {part}\.{key} is {wrong!r}".replace("[", r"\[")):
         Manifest.from_json(described)
+
+
+def test_a_graph_that_holds_its_table_has_none_to_describe(described: dict[str, Any]) -> None:
+    described["embedding"] = None
+    assert Manifest.from_json(described).embedding is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"stored_as": "int4"}, {"auc_change": math.nan}, {"log_loss_change": math.inf}], ids=repr
+)
+def test_a_table_stored_in_no_known_way_or_at_no_finite_cost_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match=r"manifest\.json: StoredTable.*expected one of .*export again"):
+        StoredTable(**{"stored_as": "int8", "bytes": 1, "bytes_as_float32": 4, **wrong})
 
 
 def test_a_whole_number_is_taken_where_a_real_one_is_meant_but_not_the_reverse(described: dict[str, Any]) -> None:

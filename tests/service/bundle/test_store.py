@@ -162,7 +162,7 @@ def test_another_model_under_a_version_that_exists_is_refused_and_changes_nothin
         "model": {"model_onnx": b"another"},
         "small model": {"model_small_onnx": b"small", "manifest": with_small(tiny.manifest)},
         "table": {"embedding": EmbeddingTable(rows_VD=np.ones((20, 2), np.float32))},
-        "no table": {"embedding": None},
+        "no table": {"embedding": None, "manifest": dataclasses.replace(tiny.manifest, embedding=None)},
         "vocabulary": {"encoder": other_vocabulary(tiny)},
         "catalogue": {"catalogue": Catalogue(["lamp"], np.array([[2, 2]], np.int32))},
         "no catalogue": {"catalogue": None},
