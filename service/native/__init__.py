@@ -6,7 +6,8 @@
     dagfm_context.h  the arithmetic of the context, once per request
     dagfm_kernel.h   the arithmetic of candidates, compiled once per instruction set and chosen when a model is built
     dagfm_build.h    packing of weights
-    dagfm.c          the module: buffers checked, interpreter lock released
+    dagfm.c          the module: interpreter lock released while scoring
+    dagfm_buffers.h  arguments checked before the core sees them
     fuzz.c           random models and requests against the definition, for sanitizers
 
 `_encode`, behind service.loops: values to ids, ids checked and counted, logits to probabilities.

@@ -11,7 +11,8 @@ class Model:
     def __new__(
         cls,
         *,
-        embedding: Numbers,
+        embedding: npt.NDArray[np.float32 | np.float16 | np.int8],
+        scale: Numbers | None,
         sizes: npt.NDArray[np.int64],
         connection: Numbers,
         p: Numbers,

@@ -6,42 +6,15 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "dagfm_buffers.h"
 #include "dagfm_core.h"
 
 typedef struct {
     PyObject_HEAD
     dagfm_model *model;
     dagfm_work *free_work;
-    Py_buffer embedding; /* held: the model reads the caller's table */
+    Py_buffer embedding, scale; /* held: the model reads the caller's table */
 } Model;
-
-/* A C-contiguous array of `format` (f, i, q) and `shape`; -1 in the shape is any length. Else ValueError, -1. */
-static int get_array(PyObject *object, const char *name, char format, int axes, const Py_ssize_t *shape, int writable,
-                     Py_buffer *view)
-{
-    if (PyObject_GetBuffer(object, view, PyBUF_ND | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) < 0) {
-        PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "%s: got a %.80s, expected a %sC-contiguous array", name, Py_TYPE(object)->tp_name,
-                     writable ? "writable " : "");
-        return -1;
-    }
-    const char *found = view->format ? view->format : "B";
-    const int size = format == 'q' ? 8 : 4;
-    const int integer = format == 'i' && (!strcmp(found, "i") || !strcmp(found, "l"));
-    const int wide = format == 'q' && (!strcmp(found, "q") || !strcmp(found, "l"));
-    const int known = integer || wide || (format == 'f' && !strcmp(found, "f"));
-    int fits = view->ndim == axes && view->itemsize == size && known && (uintptr_t)view->buf % (uintptr_t)size == 0;
-    for (int i = 0; fits && i < axes; i++)
-        fits = shape[i] < 0 || view->shape[i] == shape[i];
-    if (fits)
-        return 0;
-    PyErr_Format(PyExc_ValueError, "%s: got %d axes of format %s, the last of length %zd; expected %d axes of %s%d, "
-                 "aligned, the last of length %zd (-1: any)", name, view->ndim, found,
-                 view->ndim ? view->shape[view->ndim - 1] : (Py_ssize_t)0, axes, format == 'f' ? "float" : "int",
-                 8 * size, shape[axes - 1]);
-    PyBuffer_Release(view);
-    return -1;
-}
 
 /* ---------------------------------------------------------------------------------------------------- construction */
 
@@ -54,13 +27,19 @@ typedef struct {
     Py_buffer view;
 } Argument;
 
-enum { EMBEDDING, SIZES, CONNECTION, P, Q, READOUT, ARGUMENTS };
+enum { EMBEDDING, SCALE, SIZES, CONNECTION, P, Q, READOUT, ARGUMENTS };
 
 static void release(Argument *arguments, int count)
 {
     for (int i = 0; i < count; i++)
         if (arguments[i].view.obj)
             PyBuffer_Release(&arguments[i].view);
+}
+
+static dagfm_stored stored_as(const Argument *arguments)
+{
+    const char format = *arguments[EMBEDDING].view.format;
+    return format == 'b' ? DAGFM_INT8 : format == 'e' ? DAGFM_FLOAT16 : DAGFM_FLOAT32;
 }
 
 /* Rows of the table named by the sizes; -1 with ValueError if they are not the table's. */
@@ -85,16 +64,18 @@ static int check_sizes(const Argument *arguments)
 /* Buffers of all arguments, with the shapes that embedding, sizes and readout imply. */
 static int get_arguments(Argument *arguments)
 {
-    const int order[] = {EMBEDDING, SIZES, READOUT, CONNECTION, P, Q};
+    const int order[] = {EMBEDDING, SCALE, SIZES, READOUT, CONNECTION, P, Q};
     for (int i = 0; i < ARGUMENTS; i++) {
         Argument *a = &arguments[order[i]];
-        if (a->object == Py_None && order[i] == Q)
+        if (a->object == Py_None && (order[i] == Q || (order[i] == SCALE && stored_as(arguments) != DAGFM_INT8)))
             continue;
         if (get_array(a->object, a->name, a->format, a->axes, a->shape, 0, &a->view) < 0)
             return -1;
         const Py_ssize_t length = a->view.shape[a->axes - 1];
-        if (order[i] == EMBEDDING)
+        if (order[i] == EMBEDDING) {
+            arguments[SCALE].shape[0] = a->view.shape[0];
             arguments[P].shape[3] = arguments[Q].shape[3] = length;
+        }
         if (order[i] == SIZES)
             arguments[READOUT].shape[1] = arguments[CONNECTION].shape[0] = arguments[CONNECTION].shape[1] =
                 arguments[P].shape[1] = arguments[P].shape[2] = arguments[Q].shape[1] = arguments[Q].shape[2] = length;
@@ -126,9 +107,9 @@ static int build(Model *self, const Argument *arguments, Py_ssize_t context, flo
         return -1;
     }
     const dagfm_weights weights = {
-        arguments[EMBEDDING].view.buf, arguments[CONNECTION].view.buf, arguments[P].view.buf, arguments[Q].view.buf,
-        arguments[READOUT].view.buf, arguments[SIZES].view.buf, (int)fields, (int)context, (int)dimension, (int)layers,
-        bias,
+        arguments[EMBEDDING].view.buf, arguments[SCALE].view.buf, arguments[CONNECTION].view.buf,
+        arguments[P].view.buf, arguments[Q].view.buf, arguments[READOUT].view.buf, arguments[SIZES].view.buf,
+        (int)fields, (int)context, (int)dimension, (int)layers, bias, stored_as(arguments),
     };
     self->model = dagfm_build(&weights, level);
     self->free_work = self->model ? dagfm_new_work(self->model) : NULL;
@@ -141,10 +122,11 @@ static int build(Model *self, const Argument *arguments, Py_ssize_t context, flo
 
 static PyObject *Model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"embedding", "sizes", "connection", "p", "q", "readout", "bias", "context_fields", "level",
-                            NULL};
+    static char *names[] = {"embedding", "scale", "sizes", "connection", "p", "q", "readout", "bias", "context_fields",
+                            "level", NULL};
     Argument a[ARGUMENTS] = {
-        [EMBEDDING] = {.name = "embedding", .format = 'f', .axes = 2, .shape = {-1, -1}},
+        [EMBEDDING] = {.name = "embedding", .format = 'r', .axes = 2, .shape = {-1, -1}},
+        [SCALE] = {.name = "scale", .format = 'f', .axes = 2, .shape = {-1, 1}},
         [SIZES] = {.name = "sizes", .format = 'q', .axes = 1, .shape = {-1}},
         [CONNECTION] = {.name = "connection", .format = 'f', .axes = 2},
         [P] = {.name = "p", .format = 'f', .axes = 4},
@@ -154,9 +136,9 @@ static PyObject *Model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     float bias;
     Py_ssize_t context;
     const char *level = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOfn|z", names, &a[EMBEDDING].object, &a[SIZES].object,
-                                     &a[CONNECTION].object, &a[P].object, &a[Q].object, &a[READOUT].object, &bias,
-                                     &context, &level))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOfn|z", names, &a[EMBEDDING].object, &a[SCALE].object,
+                                     &a[SIZES].object, &a[CONNECTION].object, &a[P].object, &a[Q].object,
+                                     &a[READOUT].object, &bias, &context, &level))
         return NULL;
     Model *self = (Model *)type->tp_alloc(type, 0);
     if (!self)
@@ -166,8 +148,8 @@ static PyObject *Model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(self);
         return NULL;
     }
-    self->embedding = a[EMBEDDING].view;
-    release(a + EMBEDDING + 1, ARGUMENTS - EMBEDDING - 1);
+    self->embedding = a[EMBEDDING].view, self->scale = a[SCALE].view;
+    release(a + SCALE + 1, ARGUMENTS - SCALE - 1);
     return (PyObject *)self;
 }
 
@@ -182,6 +164,8 @@ static void Model_dealloc(Model *self)
     dagfm_free(self->model);
     if (self->embedding.obj)
         PyBuffer_Release(&self->embedding);
+    if (self->scale.obj)
+        PyBuffer_Release(&self->scale);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }

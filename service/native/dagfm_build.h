@@ -143,7 +143,8 @@ static dagfm_model *dagfm_build(const dagfm_weights *w, const dagfm_level *level
     m->padded = (int)dagfm_round((size_t)m->fields, (size_t)level->vec_floats);
     m->field_stride = m->outer ? (size_t)m->dimension : 1;
     m->dimension_stride = m->outer ? 1 : (size_t)m->candidates;
-    m->level = level, m->embedding_VD = w->embedding_VD;
+    m->level = level, m->embedding_VD = w->embedding_VD, m->scale_V = w->scale_V, m->stored = w->stored;
+    m->row_bytes = (size_t)m->dimension * (w->stored == DAGFM_FLOAT32 ? 4 : w->stored == DAGFM_FLOAT16 ? 2 : 1);
     char *block = dagfm_allocate(dagfm_lay_out(m, NULL), &m->memory);
     if (!block) {
         dagfm_free(m);
@@ -181,6 +182,7 @@ static size_t dagfm_lay_out_work(const dagfm_model *m, dagfm_work *w, char *bloc
     w->state_DP = dagfm_take(block, &used, D * P);
     w->messages_LDP = dagfm_take(block, &used, (size_t)m->layers * D * P);
     w->sums_P = dagfm_take(block, &used, P);
+    w->rows_4D = dagfm_take(block, &used, 4 * D);
     w->base = dagfm_take(block, &used, states);
     w->state = dagfm_take(block, &used, states);
     w->dots = dagfm_take(block, &used, m->outer ? DAGFM_GROUP * (size_t)m->candidates * lanes : 0);

@@ -47,13 +47,14 @@ FN double NAME(read_context)(const dagfm_model *m, const float *state_DP, const 
 }
 
 /* h^1 of the context, and in the candidates' columns what the connection carries to them: base [D, P]. */
-FN int64_t NAME(embed_context)(const dagfm_model *m, const int32_t *ids, float *base_DP)
+FN int64_t NAME(embed_context)(const dagfm_model *m, const int32_t *ids, float *base_DP, float *room)
 {
     const int P = m->padded, D = m->dimension;
     for (int f = 0; f < m->context; f++) {
-        const float *row = dagfm_row(m, f, ids[f]);
-        if (!row)
+        const int64_t found = dagfm_find(m, f, ids[f]);
+        if (found < 0)
             return f;
+        const float *row = NAME(embedding)(m, found, room, m->stored);
         const float *mix_P = m->connect_FP + f * P;
         for (int d = 0; d < D; d++)
             for (int s = f - f % VEC_FLOATS; s < P; s += VEC_FLOATS)
@@ -69,7 +70,7 @@ FN int64_t NAME(run_context)(const dagfm_model *m, const dagfm_work *w, const in
     const size_t P = (size_t)m->padded, D = (size_t)m->dimension, edges = P * D;
     memset(w->base_DP, 0, edges * sizeof(float));
     memset(w->messages_LDP, 0, (size_t)m->layers * edges * sizeof(float));
-    const int64_t bad = NAME(embed_context)(m, ids, w->base_DP);
+    const int64_t bad = NAME(embed_context)(m, ids, w->base_DP, w->rows_4D);
     if (bad != DAGFM_OK)
         return bad;
     *logit = m->bias + NAME(read_context)(m, w->base_DP, m->readout_TF, w->sums_P);

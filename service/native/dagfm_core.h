@@ -6,8 +6,9 @@
    The fields are Fc context fields, then Fx candidate fields; edges run from lower to higher field, so the context's
    states and its messages to candidates are computed once. Per candidate: E = Fx(Fx+1)/2 edges, inner E·D, outer
    2·E·D multiply-adds per layer. Weights are packed once in the order in which they are read; the embedding table is
-   the caller's and is not copied. A model is read-only after dagfm_build: any number of threads may score with one,
-   each with a work area of its own. */
+   the caller's and is not copied, and its rows, if they are float16 or int8, are turned into float as they are
+   gathered. A model is read-only after dagfm_build: any number of threads may score with one, each with a work area of
+   its own. */
 #ifndef DAGFM_CORE_H
 #define DAGFM_CORE_H
 
@@ -15,17 +16,25 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 #define DAGFM_OK (-1)       /* every id was inside its field's table */
 #define DAGFM_GROUP 4       /* targets computed side by side: 4 x 2 accumulators fit the 16 registers of AVX2 */
 #define DAGFM_ALIGNMENT 64  /* bytes; a cache line and the widest register */
 #define DAGFM_LIMIT 4096    /* most fields, dimensions and layers */
 
+typedef enum { DAGFM_FLOAT32, DAGFM_FLOAT16, DAGFM_INT8 } dagfm_stored; /* how rows of the table are stored */
+
 typedef struct {
-    const float *embedding_VD, *connect_FF, *p_LFFD, *q_LFFD, *readout_TF; /* q NULL for inner */
-    const int64_t *sizes_F;                                                /* ids of each field */
+    const void *embedding_VD;
+    const float *scale_V, *connect_FF, *p_LFFD, *q_LFFD, *readout_TF; /* scale for int8 alone, q NULL for inner */
+    const int64_t *sizes_F;                                           /* ids of each field */
     int fields, context, dimension, layers;
     float bias;
+    dagfm_stored stored;
 } dagfm_weights;
 
 typedef struct dagfm_work dagfm_work;
@@ -45,7 +54,10 @@ struct dagfm_model {
     size_t field_stride, dimension_stride; /* of a block's states: outer reads [f, d], inner [d, f] */
     float bias;
     const dagfm_level *level;
-    const float *embedding_VD;
+    dagfm_stored stored;
+    const char *embedding_VD;
+    size_t row_bytes;
+    const float *scale_V;
     int64_t *first_F, *sizes_F;                         /* first row and number of rows of each field */
     float *readout_TF, *connect_FP, *context_p, *context_q; /* context: [L, Fc, D, P], absent edges zero */
     float *connect, *p, *q;                             /* candidates: present edges alone, in reading order */
@@ -55,6 +67,7 @@ struct dagfm_model {
 struct dagfm_work {
     float *base_DP, *state_DP, *messages_LDP, *sums_P; /* context */
     float *base, *state, *dots;                        /* a block of candidates */
+    float *rows_4D;                                    /* embeddings that are not stored as float */
     void *memory;
     dagfm_work *next; /* for a caller's list of free work areas */
 };
@@ -84,12 +97,29 @@ static inline size_t dagfm_edges(int target, int width)
     return (size_t)width * (size_t)(2 * target + width + 1) / 2;
 }
 
-/* The embedding of an id, NULL if the field has no such id. */
-static inline const float *dagfm_row(const dagfm_model *m, int field, int32_t id)
+/* The row of the table that an id has, -1 if the field has no such id. */
+static inline int64_t dagfm_find(const dagfm_model *m, int field, int32_t id)
 {
-    if (id < 0 || id >= m->sizes_F[field])
-        return NULL;
-    return m->embedding_VD + (size_t)(m->first_F[field] + id) * (size_t)m->dimension;
+    return id < 0 || id >= m->sizes_F[field] ? -1 : m->first_F[field] + id;
+}
+
+/* The number of a finite float16, to the bit. Both cases are computed and one is taken, so that this is the same few
+   instructions for every number, and no float ever is subnormal, which would be slow. */
+static inline ALWAYS_INLINE float dagfm_half(uint16_t half)
+{
+    const uint32_t magnitude = half & 0x7fff, exponents = 127 - 15; /* between the zeros of the two exponents */
+    union {
+        uint32_t bits;
+        float number;
+    } value = {(magnitude << 13) + (exponents << 23)}, small = {.number = (float)(int32_t)magnitude * 0x1p-24f};
+    value.bits = (magnitude < 0x400 ? small.bits : value.bits) | (uint32_t)(half & 0x8000) << 16;
+    return value.number;
+}
+
+static inline ALWAYS_INLINE void dagfm_halves(const uint16_t *from, float *to, int count)
+{
+    for (int d = 0; d < count; d++)
+        to[d] = dagfm_half(from[d]);
 }
 
 /* to[d, k] = row[k][d]: one number at a time, or 4 x 4 of them in registers. */
@@ -136,9 +166,13 @@ static inline void dagfm_prefetch(const dagfm_model *m, const int32_t *ids, int6
 #if defined(__GNUC__)
     for (int64_t n = from; n < to; n++)
         for (int f = 0; f < m->candidates; f++) {
-            const char *row = (const char *)dagfm_row(m, m->context + f, ids[n * m->candidates + f]);
-            for (size_t at = 0; row && at < (size_t)m->dimension * sizeof(float); at += DAGFM_ALIGNMENT)
-                __builtin_prefetch(row + at);
+            const int64_t row = dagfm_find(m, m->context + f, ids[n * m->candidates + f]);
+            if (row < 0)
+                continue;
+            for (size_t at = 0; at < m->row_bytes; at += DAGFM_ALIGNMENT)
+                __builtin_prefetch(m->embedding_VD + (size_t)row * m->row_bytes + at);
+            if (m->stored == DAGFM_INT8)
+                __builtin_prefetch(m->scale_V + row);
         }
 #else
     (void)m, (void)ids, (void)from, (void)to;
@@ -148,17 +182,33 @@ static inline void dagfm_prefetch(const dagfm_model *m, const int32_t *ids, int6
 /* ------------------------------------------------------------------------------------------------ instruction sets */
 
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(DAGFM_PORTABLE)
+__attribute__((target("avx,f16c"))) static inline ALWAYS_INLINE void dagfm_halves_f16c(const uint16_t *from, float *to,
+                                                                                        int count)
+{
+    int d = 0;
+    for (; d + 8 <= count; d += 8)
+        _mm256_storeu_ps(to + d, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + d))));
+    dagfm_halves(from + d, to + d, count - d);
+}
+
+#define HALVES dagfm_halves_f16c
 #define VEC_FLOATS 16
-#define TARGET __attribute__((target("avx512f,fma")))
+#define TARGET __attribute__((target("avx512f,fma,f16c")))
 #define NAME(x) x##_avx512
 #include "dagfm_kernel.h"
+#define HALVES dagfm_halves_f16c
 #define VEC_FLOATS 8
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET __attribute__((target("avx2,fma,f16c")))
 #define NAME(x) x##_avx2
 #include "dagfm_kernel.h"
 
-static int dagfm_has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma"); }
-static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int dagfm_has_f16c(void)
+{
+    unsigned a, b, c, d; /* __builtin_cpu_supports does not know it everywhere */
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) && __builtin_cpu_supports("fma");
+}
+static int dagfm_has_avx512(void) { return __builtin_cpu_supports("avx512f") && dagfm_has_f16c(); }
+static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && dagfm_has_f16c(); }
 #define DAGFM_DISPATCHED {"avx512", 16, score_avx512, dagfm_has_avx512}, {"avx2", 8, score_avx2, dagfm_has_avx2},
 #else
 #define DAGFM_DISPATCHED
@@ -171,6 +221,7 @@ static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && __bui
 #define DAGFM_BASELINE 1
 #define VEC_FLOATS 1 /* any C compiler */
 #endif
+#define HALVES dagfm_halves
 #define TARGET
 #define NAME(x) x##_baseline
 #include "dagfm_kernel.h"

@@ -3,6 +3,7 @@
        VEC_FLOATS   floats in one register
        TARGET       the attribute that lets a function use them
        NAME(x)      x with the instruction set's name appended
+       HALVES       how it turns float16 into float
 
    Candidates are processed in blocks of LANES, candidates last: a weight is broadcast, a register holds one number of
    VEC_FLOATS candidates, and no sum ever runs across a register. Context nodes are few and alone, so there the
@@ -23,12 +24,29 @@ typedef float NAME(vec) __attribute__((vector_size(VEC_FLOATS * 4), may_alias));
 #define STORE(p, value) (*(vec *)(p) = (value))
 #define BROADCAST(x) ((vec){0} + (x))
 
+/* The embedding in a row of the table: the table's own memory, or `room` for D numbers if it is stored otherwise. */
+FN const float *NAME(embedding)(const dagfm_model *m, int64_t row, float *room, const dagfm_stored as)
+{
+    const char *stored = m->embedding_VD + (size_t)row * m->row_bytes;
+    if (as == DAGFM_FLOAT32)
+        return (const float *)stored;
+    if (as == DAGFM_FLOAT16)
+        HALVES((const uint16_t *)stored, room, m->dimension);
+    else {
+        const float scale = m->scale_V[row];
+        for (int d = 0; d < m->dimension; d++)
+            room[d] = (float)((const int8_t *)stored)[d] * scale;
+    }
+    return room;
+}
+
 #include "dagfm_context.h"
 
 /* ---------------------------------------------------------------------------------- one block of LANES candidates */
 
 /* Rows of the embedding table, candidates last: state[f, d, n] = table[id[n, f], d]. */
-FN int64_t NAME(gather)(const dagfm_model *m, const int32_t *ids, int rows, float *state)
+FN int64_t NAME(gather)(const dagfm_model *m, const int32_t *ids, int rows, float *state, float *room_4D,
+                        const dagfm_stored as)
 {
     enum { step = LANES < 4 ? 1 : 4 };
     const int Fx = m->candidates;
@@ -39,9 +57,10 @@ FN int64_t NAME(gather)(const dagfm_model *m, const int32_t *ids, int rows, floa
             const float *row[step];
             for (int k = 0; k < step; k++) {
                 const int candidate = n + k < rows ? n + k : rows - 1;
-                row[k] = dagfm_row(m, m->context + f, ids[candidate * Fx + f]);
-                if (!row[k])
+                const int64_t found = dagfm_find(m, m->context + f, ids[candidate * Fx + f]);
+                if (found < 0)
                     return (int64_t)candidate * Fx + f;
+                row[k] = NAME(embedding)(m, found, room_4D + (size_t)k * (size_t)m->dimension, as);
             }
             DAGFM_TRANSPOSE(step, row, to + n, stride, m->dimension);
         }
@@ -179,7 +198,9 @@ FN void NAME(layer)(const dagfm_model *m, const dagfm_work *w, int layer, const 
 /* h^1 of the block: rows gathered, then mixed by the connection unless that is the identity. */
 FN int64_t NAME(embed)(const dagfm_model *m, const dagfm_work *w, const int32_t *ids, int rows, vec *logit)
 {
-    const int64_t bad = NAME(gather)(m, ids, rows, w->base);
+    const int64_t bad = m->stored == DAGFM_FLOAT32   ? NAME(gather)(m, ids, rows, w->base, w->rows_4D, DAGFM_FLOAT32)
+                        : m->stored == DAGFM_FLOAT16 ? NAME(gather)(m, ids, rows, w->base, w->rows_4D, DAGFM_FLOAT16)
+                                                     : NAME(gather)(m, ids, rows, w->base, w->rows_4D, DAGFM_INT8);
     vec *base = (vec *)w->base;
     if (bad != DAGFM_OK)
         return bad;
@@ -226,5 +247,6 @@ TARGET static int64_t NAME(score)(const dagfm_model *m, const dagfm_work *w, con
 #undef FN
 #undef LANES
 #undef NAME
+#undef HALVES
 #undef TARGET
 #undef VEC_FLOATS

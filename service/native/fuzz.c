@@ -27,7 +27,32 @@ static float *random_weights(size_t count, float scale)
     return weights;
 }
 
-static dagfm_weights random_model(void)
+/* A table stored in a random way; `numbers_VD` gets what its rows stand for, by the definition of their formats. */
+static void random_table(dagfm_weights *w, size_t rows, float *numbers_VD)
+{
+    const size_t D = (size_t)w->dimension;
+    w->stored = (dagfm_stored)random_between(DAGFM_FLOAT32, DAGFM_INT8);
+    float *scale_V = w->stored == DAGFM_INT8 ? random_weights(rows, 0.01f) : NULL;
+    const size_t size = w->stored == DAGFM_FLOAT32 ? 4 : w->stored == DAGFM_FLOAT16 ? 2 : 1;
+    void *table = malloc(rows * D * size);
+    for (size_t i = 0; i < rows * D; i++) {
+        const int exponent = random_between(0, 3) ? 15 - random_between(1, 5) : 0, fraction = random_between(0, 1023);
+        const int sign = random_between(0, 1), step = random_between(-127, 127);
+        if (w->stored == DAGFM_FLOAT32)
+            ((float *)table)[i] = numbers_VD[i] = random_weight();
+        else if (w->stored == DAGFM_INT8)
+            ((int8_t *)table)[i] = (int8_t)step, numbers_VD[i] = (float)step * scale_V[i / D];
+        else {
+            ((uint16_t *)table)[i] = (uint16_t)(sign << 15 | exponent << 10 | fraction);
+            numbers_VD[i] = ldexpf((float)(fraction + (exponent ? 1024 : 0)), (exponent ? exponent : 1) - 25);
+            numbers_VD[i] = sign ? -numbers_VD[i] : numbers_VD[i];
+        }
+    }
+    w->embedding_VD = table, w->scale_V = scale_V;
+}
+
+/* `*numbers_VD` is the table as plain numbers. */
+static dagfm_weights random_model(float **numbers_VD)
 {
     dagfm_weights w = {0};
     w.context = random_between(0, 3) ? random_between(0, 19) : 0;
@@ -44,7 +69,8 @@ static dagfm_weights random_model(void)
         for (size_t f = 0; f < F; f++)
             connect[s * F + f] = f > s ? 0.0f : identity ? (float)(f == s) : connect[s * F + f];
     w.sizes_F = sizes, w.connect_FF = connect;
-    w.embedding_VD = random_weights((size_t)rows * D, 1.0f);
+    *numbers_VD = malloc((size_t)rows * D * sizeof **numbers_VD);
+    random_table(&w, (size_t)rows, *numbers_VD);
     w.p_LFFD = random_weights(edges, scale);
     w.q_LFFD = random_between(0, 1) ? random_weights(edges, scale) : NULL;
     w.readout_TF = random_weights(((size_t)w.layers + 1) * F, scale);
@@ -54,7 +80,7 @@ static dagfm_weights random_model(void)
 static void free_weights(dagfm_weights *w)
 {
     free((void *)w->sizes_F), free((void *)w->connect_FF), free((void *)w->embedding_VD), free((void *)w->p_LFFD);
-    free((void *)w->q_LFFD), free((void *)w->readout_TF);
+    free((void *)w->q_LFFD), free((void *)w->readout_TF), free((void *)w->scale_V);
 }
 
 /* Σ_{f ≤ s} φ(h_f)[d] */
@@ -86,7 +112,8 @@ static double readout(const dagfm_weights *w, const double *state_FD, int step)
 }
 
 /* The definition, one row, written without a thought for speed. */
-static double expected_logit(const dagfm_weights *w, const int32_t *context, const int32_t *candidate)
+static double expected_logit(const dagfm_weights *w, const float *numbers_VD, const int32_t *context,
+                             const int32_t *candidate)
 {
     const int F = w->fields, D = w->dimension;
     double *base = calloc((size_t)F * (size_t)D, sizeof *base), *state = calloc((size_t)F * (size_t)D, sizeof *state);
@@ -96,7 +123,7 @@ static double expected_logit(const dagfm_weights *w, const int32_t *context, con
         const int64_t row = first + (f < w->context ? context[f] : candidate[f - w->context]);
         for (int s = f; s < F; s++)
             for (int d = 0; d < D; d++)
-                base[s * D + d] += (double)w->connect_FF[s * F + f] * w->embedding_VD[row * D + d];
+                base[s * D + d] += (double)w->connect_FF[s * F + f] * numbers_VD[row * D + d];
     }
     memcpy(state, base, (size_t)F * (size_t)D * sizeof *base);
     double logit = w->bias + readout(w, base, 0);
@@ -133,7 +160,7 @@ static int64_t spoil(const dagfm_weights *w, int32_t *context, int32_t *candidat
     return place;
 }
 
-static int check(const dagfm_weights *w, dagfm_model *m, dagfm_work *work)
+static int check(const dagfm_weights *w, const float *numbers_VD, dagfm_model *m, dagfm_work *work)
 {
     const int rows = random_between(1, random_between(0, 1) ? 5 : 70), width = w->fields - w->context;
     int32_t *context = random_ids(w, 0, w->context, 1), *candidates = random_ids(w, w->context, width, rows);
@@ -142,15 +169,15 @@ static int check(const dagfm_weights *w, dagfm_model *m, dagfm_work *work)
     const int64_t found = dagfm_score(m, work, context, candidates, rows, logits);
     int wrong = found != bad;
     for (int n = 0; bad == DAGFM_OK && !wrong && n < rows; n++) {
-        const double expected = expected_logit(w, context, candidates + n * width);
+        const double expected = expected_logit(w, numbers_VD, context, candidates + n * width);
         wrong = !(fabs(logits[n] - expected) <= 2e-5 * (1 + fabs(expected)));
         if (wrong)
             fprintf(stderr, "candidate %d of %d: %.8g, expected %.8g\n", n, rows, logits[n], expected);
     }
     if (wrong)
-        fprintf(stderr, "%s %s: Fc %d Fx %d D %d L %d N %d, bad id at %lld, found %lld\n", m->level->name,
-                m->outer ? "outer" : "inner", w->context, width, w->dimension, w->layers, rows, (long long)bad,
-                (long long)found);
+        fprintf(stderr, "%s %s, table %d: Fc %d Fx %d D %d L %d N %d, bad id at %lld, found %lld\n", m->level->name,
+                m->outer ? "outer" : "inner", (int)w->stored, w->context, width, w->dimension, w->layers, rows,
+                (long long)bad, (long long)found);
     free(context), free(candidates), free(logits);
     return wrong;
 }
@@ -161,17 +188,18 @@ int main(int argc, char **argv)
     long models = 0, wrong = 0;
     random_state = 0x9E3779B97F4A7C15u * ((argc > 2 ? strtoull(argv[2], NULL, 10) : 1) + 1) | 1;
     for (long i = 0; i < iterations && !wrong; i++) {
-        dagfm_weights w = random_model();
+        float *numbers_VD;
+        dagfm_weights w = random_model(&numbers_VD);
         for (size_t level = 0; level < DAGFM_LEVEL_COUNT && !wrong; level++) {
             if (!DAGFM_LEVELS[level].supported())
                 continue;
             dagfm_model *m = dagfm_build(&w, &DAGFM_LEVELS[level]);
             dagfm_work *work = dagfm_new_work(m);
             for (int request = 0; request < 3 && !wrong; request++)
-                wrong = check(&w, m, work);
+                wrong = check(&w, numbers_VD, m, work);
             dagfm_free_work(work), dagfm_free(m), models++;
         }
-        free_weights(&w);
+        free_weights(&w), free(numbers_VD);
     }
     printf("%ld models, best instruction set %s: %s\n", models, dagfm_find_level(NULL)->name, wrong ? "WRONG" : "ok");
     return wrong != 0;

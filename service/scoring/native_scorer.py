@@ -53,6 +53,7 @@ class NativeScorer:
         try:
             self._model: _dagfm.Model = extension().Model(
                 embedding=embedding.rows_VD,
+                scale=embedding.scale_V1,
                 sizes=np.array(sizes, np.int64),
                 connection=weights.connection_FF,
                 p=weights.p_LFFD,

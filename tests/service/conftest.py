@@ -14,6 +14,7 @@ import torch
 
 from export.forms import serving_forms
 from export.graph import to_onnx
+from export.quantize import store, with_table
 from export.weights import table_of, weights_of
 from service.bundle import Bundle, Calibration, EmbeddingTable, Golden, Ids, Weights, read_bundle, write_bundle
 from training.models.registry import build
@@ -37,6 +38,7 @@ class Dagfm:
         weights = self.weights
         return {
             "embedding": self.embedding.rows_VD,
+            "scale": self.embedding.scale_V1,
             "sizes": np.array(self.sizes, np.int64),
             "connection": weights.connection_FF,
             "p": weights.p_LFFD,
@@ -65,7 +67,7 @@ class Dagfm:
 
     def _logit(self, row_F: np.ndarray) -> float:
         weights = self.weights
-        base_FD = weights.connection_FF.astype(float) @ self.embedding.rows_VD[row_F].astype(float)
+        base_FD = weights.connection_FF.astype(float) @ self.embedding.embeddings()[row_F].astype(float)
         state_FD = base_FD
         logit = float(weights.bias_1[0]) + float(weights.readout_TF[0] @ base_FD.sum(1))
         for layer, readout_F in enumerate(weights.readout_TF[1:]):
@@ -128,7 +130,7 @@ def dagfm() -> Dagfm:
     return make_dagfm(outer=True, dimension=6, context=3, candidates=5, layers=2)
 
 
-def dagfm_bundle(bundle: Bundle, name: str) -> Bundle:
+def dagfm_bundle(bundle: Bundle, name: str, stored_as: str = "float32") -> Bundle:
     """`bundle` with a DAGFM in it, its graph and weights exported from torch, its golden logits by the definition."""
     sizes, context = bundle.encoder.sizes, len(bundle.schema.context)
     torch.manual_seed(0)
@@ -136,7 +138,9 @@ def dagfm_bundle(bundle: Bundle, name: str) -> Bundle:
     torch.nn.init.normal_(model.embedding.weight_VD, std=0.5)
     with torch.no_grad():
         model.connect_FF += 0.2 * torch.randn(len(sizes), len(sizes))  # type: ignore[operator] # a DAGFM's parameter
-    weights, embedding = weights_of(model), table_of(model)
+    embedding = store(table_of(model).rows_VD, stored_as)
+    model = with_table(model, embedding)
+    weights = weights_of(model)
     assert weights is not None
     definition = Dagfm(weights, embedding, sizes, context)
     contexts, candidates = zip(*[definition.ids(rows, rows) for rows in (1, 2, 57)], strict=True)
@@ -166,6 +170,18 @@ def inner_bundle(bundle: Bundle) -> Bundle:
 def outer_bundle(bundle: Bundle) -> Bundle:
     """A DAGFM-outer in the student's bundle."""
     return dagfm_bundle(bundle, "dagfm_outer")
+
+
+@pytest.fixture(scope="session")
+def half_bundle(bundle: Bundle) -> Bundle:
+    """A DAGFM-inner with its table as float16."""
+    return dagfm_bundle(bundle, "dagfm_inner", "float16")
+
+
+@pytest.fixture(scope="session")
+def int8_bundle(bundle: Bundle) -> Bundle:
+    """A DAGFM-outer with its table as int8."""
+    return dagfm_bundle(bundle, "dagfm_outer", "int8")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from export.quantize import store
 from service.native import _dagfm
 
 if TYPE_CHECKING:
@@ -52,6 +54,73 @@ def test_every_count_of_layers_and_both_connections(
     ids = dagfm.ids(9)
     for level in LEVELS:
         np.testing.assert_allclose(scored(dagfm.model(level), *ids), dagfm.expected(*ids), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stored_as", ["float16", "int8"])
+@pytest.mark.parametrize("dimension", [1, 3, 16, 17])
+def test_stored_rows_score_as_the_numbers_they_stand_for(
+    dagfm_of: Callable[..., Dagfm], stored_as: str, dimension: int
+) -> None:
+    exact = dagfm_of(outer=True, dimension=dimension, context=4, candidates=5, layers=2)
+    dagfm = dataclasses.replace(exact, embedding=store(exact.embedding.rows_VD, stored_as))
+    ids = dagfm.ids(33)
+    expected_N = dagfm.expected(*ids)
+    assert not np.array_equal(expected_N, exact.expected(*ids))
+    for level in LEVELS:
+        np.testing.assert_allclose(scored(dagfm.model(level), *ids), expected_N, atol=1e-5, rtol=1e-5, err_msg=level)
+
+
+def scored_rows(level: str, **table: Any) -> np.ndarray:
+    """The sum of every row of a table as a logit: one field, whose states after the first weigh nothing."""
+    rows, dimension = table["embedding"].shape
+    model = _dagfm.Model(
+        **{"scale": None, **table},
+        sizes=np.array([rows]),
+        connection=np.ones((1, 1), np.float32),
+        p=np.zeros((1, 1, 1, dimension), np.float32),
+        q=None,
+        readout=np.array([[1], [0]], np.float32),
+        bias=0.0,
+        context_fields=0,
+        level=level,
+    )
+    return scored(model, np.zeros((1, 0), np.int32), np.arange(rows, dtype=np.int32)[:, None])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("dimension", "column"), [(1, 0), (16, 0), (16, 9), (17, 16)])
+def test_every_finite_float16_is_read_to_the_bit(level: str, dimension: int, column: int) -> None:
+    """All 63,488 of them, the subnormal ones too, alone in their row."""
+    all_V = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves_V = all_V[np.isfinite(all_V)]
+    assert len(halves_V) == 63_488
+    rows_VD = np.zeros((len(halves_V), dimension), np.float16)
+    rows_VD[:, column] = halves_V
+    np.testing.assert_array_equal(scored_rows(level, embedding=rows_VD), halves_V.astype(np.float32), strict=True)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_int8_is_read_with_the_scale_of_its_own_row(level: str) -> None:
+    rows_V1 = np.arange(-128, 128, dtype=np.int8)[:, None]
+    scale_V1 = np.random.default_rng(0).random((256, 1), np.float32)
+    logits_V = scored_rows(level, embedding=rows_V1, scale=scale_V1)
+    np.testing.assert_array_equal(logits_V, (rows_V1.astype(np.float32) * scale_V1)[:, 0], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"embedding": np.ones((3, 1), np.int8)}, "scale: got a NoneType"),
+        ({"embedding": np.ones((3, 1), np.int8), "scale": np.ones((2, 1), np.float32)}, "scale: got 2 axes"),
+        ({"embedding": np.ones((3, 1), np.int8), "scale": np.ones(3, np.float32)}, "scale: got 1 axes"),
+        ({"embedding": np.ones((3, 1), np.int8), "scale": np.ones((3, 1))}, "scale: got 2 axes of format d"),
+        ({"embedding": np.ones((3, 1), np.uint8)}, "embedding: got 2 axes of format B.*expected .*int8, float16 or"),
+        ({"embedding": np.ones((3, 1), np.float64)}, "embedding: got 2 axes of format d"),
+    ],
+)
+def test_a_table_without_its_scales_or_of_another_kind_is_refused(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        scored_rows(LEVELS[0], **table)
 
 
 @pytest.mark.parametrize("level", LEVELS)

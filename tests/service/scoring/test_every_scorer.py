@@ -27,7 +27,7 @@ def onnx(bundle: Bundle) -> Scorer:
 every_scorer = pytest.mark.parametrize("scorer_of", [onnx, native])
 
 
-@pytest.fixture(params=["inner_bundle", "outer_bundle", "flat_bundle"])
+@pytest.fixture(params=["inner_bundle", "outer_bundle", "flat_bundle", "half_bundle", "int8_bundle"])
 def dagfm_bundle(request: pytest.FixtureRequest) -> Bundle:
     found: Bundle = request.getfixturevalue(request.param)
     return found

@@ -66,6 +66,13 @@ def test_a_good_native_scorer_is_chosen_and_says_how_good(outer_bundle: Bundle) 
     assert "of onnxruntime on golden and random requests" in choice.reason
 
 
+@pytest.mark.parametrize("kind", ["half_bundle", "int8_bundle"])
+def test_native_is_chosen_for_tables_in_fewer_bytes_too(kind: str, request: pytest.FixtureRequest) -> None:
+    bundle: Bundle = request.getfixturevalue(kind)
+    choice = choose_scorer(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle, "auto")
+    assert (choice.scorer.name, choice.result) == ("native", "chosen")
+
+
 @pytest.mark.parametrize("wanted", ["auto", "native", "onnxruntime"])
 def test_a_model_without_weights_runs_as_a_graph_whatever_is_wanted(bundle: Bundle, wanted: Any) -> None:
     reference = OnnxScorer(bundle.model_onnx)
