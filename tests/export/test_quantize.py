@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -134,6 +135,10 @@ def test_a_table_that_passes_is_served_and_the_manifest_says_at_what_cost(
     assert (stored.auc_change, stored.log_loss_change) == quality_change(student, as_served.model, prepared)
     assert 0 < abs(stored.log_loss_change) <= 0.0005
     assert prove(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle.golden) <= 1e-5
+    session = onnxruntime.InferenceSession(path / "model.onnx", providers=["CPUExecutionProvider"])
+    request = bundle.golden.requests[-1]
+    feeds = {"context_ids": request.context_ids, "candidate_ids": request.candidate_ids}
+    np.testing.assert_allclose(session.run(["logits"], feeds)[0], request.logits, atol=1e-5, rtol=0)
     card = (path / "MODEL_CARD.md").read_text()
     assert f"{stored_as}, {stored.bytes:,} bytes ({stored.bytes_as_float32:,} as float32)" in card
     assert f"{stored.log_loss_change:+.6f}" in card

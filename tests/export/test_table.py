@@ -4,10 +4,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from export.forms import serving_forms
 from export.graph import to_onnx
 from export.parity import check_parity
+from export.quantize import store, with_table
 from export.table import TableError
 from export.weights import table_of
 from service.bundle import DATA_AT, EmbeddingTable
@@ -45,3 +47,22 @@ def test_a_table_that_is_not_the_forms_is_refused() -> None:
     other = EmbeddingTable(rows_VD=table_of(model).rows_VD + np.float32(1))
     with pytest.raises(TableError, match=r"holds no table equal to the given one of shape \(310, 4\)"):
         to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, 2, other)
+
+
+class WholeTable(nn.Module):
+    """Multiplies by the table as a matrix, as no model here does."""
+
+    def __init__(self, model: CTRModel) -> None:
+        super().__init__()
+        self.weight_VD = model.embedding.weight_VD
+
+    def forward(self, context_ids: torch.Tensor, candidate_ids: torch.Tensor) -> torch.Tensor:
+        picked_NF = (candidate_ids + context_ids[:, :1]).float()
+        return (picked_NF @ self.weight_VD[: picked_NF.shape[1]]).sum(1) + (self.weight_VD @ self.weight_VD[0]).sum()
+
+
+def test_a_quantised_table_that_is_not_read_by_row_is_refused() -> None:
+    model = model_of("dagfm_outer")
+    embedding = store(table_of(model).rows_VD, "float16")
+    with pytest.raises(TableError, match=r"reads the table by \w+, expected Gather along its rows"):
+        to_onnx(WholeTable(with_table(model, embedding)), CONTEXT, 2, embedding)

@@ -111,8 +111,8 @@ def test_a_table_that_was_read_is_the_file(tiny: Bundle, tmp_path: Path) -> None
     assert embedding is not None
     assert not embedding.rows_VD.flags.writeable
     assert embedding.rows_VD.ctypes.data % 64 == 0
-    maps = Path("/proc/self/maps").read_text()
-    assert str(directory / "embedding.npy") in maps
+    maps = Path("/proc/self/maps")  # Linux alone tells
+    assert not maps.exists() or str(directory / "embedding.npy") in maps.read_text()
 
 
 def test_a_right_digest_of_a_wrong_table_does_not_help(tiny: Bundle, tmp_path: Path) -> None:
