@@ -6,9 +6,9 @@
     once            D·E_c for the connection,        Fc to read h^1 out,   per layer k·D·E_c + D·Fc (⊙ h^1) + Fc
     per candidate   D·E if the connection mixes,     D·Fx to read h^1 out, per layer k·D·E + D·Fx (⊙ h^1) + r
 
-with k = 1, r = D·Fx for inner and k = 2, r = Fx for outer, which reads out what it has summed over D. Counted from
-service/native/dagfm_context.h and dagfm_kernel.h; what fills registers up to their width is left out, a multiply-add
-counts once, as everywhere here.
+with k = 1, r = D·Fx for inner and k = 2, r = Fx for outer, which reads out what it has summed over D. A table of int8
+takes D more for each field. Counted from service/native/dagfm_context.h and dagfm_kernel.h; what fills registers up to
+their width is left out, a multiply-add counts once, as everywhere here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ def executed_flops(bundle: Bundle, choice: Choice) -> Flops:
     stated = bundle.manifest.flops
     if bundle.weights is None or choice.result != "chosen":
         return stated
-    once, each = native_multiplications(bundle.weights, len(bundle.schema.context))
+    context_fields = len(bundle.schema.context)
+    once, each = native_multiplications(bundle.weights, context_fields)
+    if bundle.embedding is not None and bundle.embedding.scale_V1 is not None:
+        once += bundle.embedding.dimension * context_fields
+        each += bundle.embedding.dimension * (len(bundle.encoder.sizes) - context_fields)
     return dataclasses.replace(stated, once=once, executed=each + once / stated.candidates)
 
 

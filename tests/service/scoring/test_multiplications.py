@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.bundle import read_bundle
-from service.scoring.multiplications import native_multiplications
+from service.bundle import Bundle, read_bundle
+from service.scoring import OnnxScorer, choose_scorer
+from service.scoring.multiplications import executed_flops, native_multiplications
 
 if TYPE_CHECKING:
     from tests.conftest import OpenClient
@@ -65,6 +66,20 @@ def test_by_hand(dagfm_of: Callable[..., Dagfm], once: int, each: int, *, outer:
     """
     model = dagfm_of(outer=outer, dimension=2, context=1, candidates=2, layers=1)
     assert native_multiplications(model.weights, 1) == (once, each)
+
+
+@pytest.mark.parametrize(("kind", "scaled"), [("outer_bundle", 0), ("int8_bundle", 6)])
+def test_scaling_rows_of_int8_takes_a_multiplication_for_every_number_gathered(
+    kind: str, scaled: int, request: pytest.FixtureRequest
+) -> None:
+    """Two context fields, three candidate fields, six dimensions."""
+    bundle: Bundle = request.getfixturevalue(kind)
+    assert bundle.weights is not None
+    once, each = native_multiplications(bundle.weights, 2)
+    choice = choose_scorer(OnnxScorer(bundle.model_onnx, bundle.embedding), bundle, "native")
+    found = executed_flops(bundle, choice)
+    assert found.once == once + 2 * scaled
+    assert found.of_request(7) == pytest.approx(once + 2 * scaled + 7 * (each + 3 * scaled))
 
 
 def test_the_counter_the_gauge_and_models_follow_the_scorer_that_answers(
