@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from service.bundle.embedding import STORED_AS
 from service.bundle.errors import BundleError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 Part = TypeVar("Part")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 

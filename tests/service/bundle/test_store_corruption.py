@@ -184,7 +184,7 @@ def test_a_manifest_that_is_none_is_refused(root: Path, directory: Path, content
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda manifest: manifest.update(format_version=1), "format_version is 1, expected 3; export again"),
+        (lambda manifest: manifest.update(format_version=1), "format_version is 1, expected 4; export again"),
         (lambda manifest: manifest.update(threads=4), "'threads'.*expected the keys"),
         (lambda manifest: manifest.pop("metrics"), "expected the keys .*'metrics'"),
         (lambda manifest: manifest.update(version="../v1"), "version is '../v1'"),
