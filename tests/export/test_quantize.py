@@ -21,7 +21,7 @@ from service.scoring import OnnxScorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
-from training.models.registry import build, names
+from training.models.registry import build, model_class, names
 
 SIZES = [70, 50, 40, 90, 60]
 CONTEXT = 3
@@ -30,8 +30,9 @@ META = {"phase": "finetune", "config": {"run": {"name": "x"}}, "best_epoch": 0}
 
 def model_of(name: str, sizes: list[int], scale: float = 0.3) -> CTRModel:
     torch.manual_seed(0)
-    options = {"embedding_size": 4, **({"maps": [5, 3]} if name == "cin" else {"layers": 2})}
-    model = build(name, options, sizes).eval()
+    options = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6]}
+    known = model_class(name).Options.model_fields
+    model = build(name, {key: value for key, value in options.items() if key in known}, sizes).eval()
     torch.nn.init.normal_(model.embedding.weight_VD, std=scale)
     return model
 
