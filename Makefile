@@ -5,15 +5,17 @@ PORT ?= 8000
 BUNDLES ?= bundles
 ITERATIONS ?= 5000
 SEED ?= 1
-# Extra options for pip and for `python -m training run`, e.g. TRAIN="--config training/configs/smoke.toml".
+# Extra options for pip, `python -m training run` and `python -m loadtest.bench`, e.g.
+# TRAIN="--config training/configs/smoke.toml", BENCH=--quick.
 PIP ?=
 TRAIN ?=
+BENCH ?=
 
 BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export download models bench-epoch bench-native bench-forms bench-workers fuzz-native lock clean
+.PHONY: help serve test check fmt train export download models bench-epoch bench-native bench-forms bench-workers fuzz-native lock clean bench
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +61,9 @@ bench-forms: .venv/installed  ## every serving form against full rows, the stude
 
 bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: requests/s, CPU time per request
 	$(BIN)/python -m loadtest.bench_workers --student-bundle $(BUNDLES)/student
+
+bench: .venv/installed  ## the service over HTTP beside an expert's and a tutorial's, needs wrk and two cores; 20 minutes
+	$(BIN)/python -m loadtest.bench $(BENCH)
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build
