@@ -94,9 +94,9 @@ def _chosen(labels: str) -> list[Shape]:
 
 
 def _report(found: Sequence[ShapeResult], run: dict[str, Any], out: Path) -> None:
-    judged = [target for result in found if result.label == TARGET_SHAPE for target in targets(result)]
+    judged = [target for result in found if result.shape.label == TARGET_SHAPE for target in targets(result)]
     if judged:
-        results.print(target_table(TARGET_SHAPE, judged))
+        results.print(target_table(judged))
     results.print(
         f"load average at the start {run['load_average_at_start']:.1f}; expected under 0.2, or ratios are noisy",
         highlight=False,

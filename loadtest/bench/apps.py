@@ -42,8 +42,8 @@ class RowsModel:
 
     def probabilities(self, rows_NF: Ids) -> npt.NDArray[np.float32]:
         """Probabilities [N] of rows [N, F]."""
-        probabilities_N: npt.NDArray[np.float32] = np.float32(1) / (1 + np.exp(-self.logits(rows_NF)))
-        return probabilities_N
+        probabilities_N = 1 / (1 + np.exp(-self.logits(rows_NF)))
+        return probabilities_N.astype(np.float32, copy=False)
 
 
 def reference(graph: Path) -> ASGIApp:

@@ -13,7 +13,7 @@ from loadtest.bench.apps import RowsModel
 from loadtest.bench.bundles import Subject
 from loadtest.bench.client import Answer, Connection, get, steady_latencies
 from loadtest.bench.points import Point
-from loadtest.bench.servers import EMPTY, OURS, Server
+from loadtest.bench.servers import EMPTY, OURS, Endpoint, Server
 from loadtest.bench.stages import StageSums, microseconds_between, read_stages
 from loadtest.bench.wire import Sample, WireForm, make_samples
 from loadtest.bench.wrk import Load, LoadError, run_wrk, write_requests
@@ -31,7 +31,9 @@ class Outcome:
     point: Point
     repetition: int
     load: Load | None = None
-    body_bytes: int = 0
+    request_bytes: int = 0
+    cpu_us: float = 0.0
+    """Processor time of the server per request: what other processes on its core do not stretch."""
     stages_us: Mapping[str, float] = field(default_factory=dict)
     """Stage → mean microseconds per request; empty for servers other than ours."""
     failure: str | None = None
@@ -81,15 +83,15 @@ class Bench:
     def _model(self) -> RowsModel:
         return RowsModel(self._subject.rows_graph)
 
-    def measure(self, point: Point, port: int, repetition: int) -> Outcome:
+    def measure(self, point: Point, endpoint: Endpoint, repetition: int) -> Outcome:
         """One point; what goes wrong is its failure, never the end of the run."""
-        requests = self._requests_of(point)
+        requests, port = self._requests_of(point), endpoint.port
         size = round(float(np.mean([len(request) for request in requests.requests])))
         try:
             refused = self._check(point, port, requests)
             if refused is not None:
                 return Outcome(point=point, repetition=repetition, failure=refused)
-            before = _stages(point, port)
+            before, cpu_before = _stages(point, port), endpoint.cpu_seconds()
             load = run_wrk(
                 port,
                 requests.folder,
@@ -97,16 +99,19 @@ class Bench:
                 connections=point.connections,
                 seconds=self._seconds,
             )
+            cpu_us = (endpoint.cpu_seconds() - cpu_before) / load.requests * 1e6
             stages_us = microseconds_between(before, _stages(point, port))
         except (LoadError, OSError) as error:
             return Outcome(point=point, repetition=repetition, failure=str(error))
-        return Outcome(point=point, repetition=repetition, load=load, body_bytes=size, stages_us=stages_us)
+        return Outcome(
+            point=point, repetition=repetition, load=load, request_bytes=size, cpu_us=cpu_us, stages_us=stages_us
+        )
 
-    def steady(self, point: Point, port: int, repetition: int, rate: float) -> Steady:
+    def steady(self, point: Point, endpoint: Endpoint, repetition: int, rate: float) -> Steady:
         """The requests of `point` on one connection at a constant `rate` per second; raises LoadError."""
         requests = self._requests_of(point).requests
         try:
-            found = steady_latencies(port, requests, rate=rate, seconds=float(self._seconds))
+            found = steady_latencies(endpoint.port, requests, rate=rate, seconds=float(self._seconds))
         except OSError as error:
             raise LoadError(f"{point.server}, {point.form} at a constant rate: {error}") from error
         p50_ms, p99_ms = np.percentile(found, [50, 99]).tolist()

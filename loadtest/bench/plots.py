@@ -39,9 +39,10 @@ _DPI = 140
 
 def draw(results: Sequence[ShapeResult], folder: Path) -> list[Path]:
     """Write every picture that the results have points for; returns their paths."""
-    written = [_throughput(results, folder / "throughput.png"), _stages(results[0], folder / "stages.png")]
-    if {point.candidates for point in results[0].figures} >= set(CANDIDATES):
-        written.append(_latency(results[0], folder / "latency.png"))
+    fullest = max(results, key=lambda result: len(result.figures))
+    written = [_throughput(results, folder / "throughput.png"), _stages(fullest, folder / "stages.png")]
+    if {point.candidates for point in fullest.figures} >= set(CANDIDATES):
+        written.append(_latency(fullest, folder / "latency.png"))
     return written
 
 
@@ -68,7 +69,8 @@ def _throughput(results: Sequence[ShapeResult], path: Path) -> Path:
 
 
 def _ratio_bars(axes: Axes, result: ShapeResult) -> None:
-    found = [figure for figure in _at_centre(result) if figure.ratio is not None]
+    compared = [figure for figure in _at_centre(result) if figure.ratio is not None]
+    found = [figure for figure in compared if figure.point.server != EMPTY]
     for position, figure in enumerate(found):
         ratio = figure.ratio
         if ratio is None:
@@ -77,12 +79,14 @@ def _ratio_bars(axes: Axes, result: ShapeResult) -> None:
         axes.barh(position, ratio.median, color=COLOURS[figure.point.server], height=0.72)
         axes.errorbar(ratio.median, position, xerr=spread, color="black", linewidth=1, capsize=2)
         label = f" {ratio.median:.1f}x   {figure.requests_per_s:,.0f}/s"
-        axes.text(ratio.high, position, label, va="center", fontsize=8)
+        axes.text(max(ratio.high, 1.0), position, label, va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8, linestyle="--")
     axes.set_yticks(range(len(found)), [_name(figure.point) for figure in found], fontsize=8)
     axes.set_xlim(0, 1.35 * max((figure.ratio.high for figure in found if figure.ratio), default=1.0))
     axes.set_xlabel("ratio (median; whiskers: lowest and highest repetition)", fontsize=8)
-    axes.set_title(result.label, fontsize=10)
+    floor = [f"{figure.ratio.median:.0f}x" for figure in compared if figure.ratio and figure.point.server == EMPTY]
+    note = f"\na server that does not look at the request: {floor[0]}" if floor else ""
+    axes.set_title(f"{result.title}{note}", fontsize=9)
     _bare(axes)
 
 
@@ -93,16 +97,18 @@ def _stages(result: ShapeResult, path: Path) -> Path:
     for position, figure in enumerate(reversed(found)):
         left = 0.0
         for part, took in breakdown_us(figure).items():
-            axes.barh(position, took, left=left, color=STAGE_COLOURS[part], height=0.72)
+            colour = STAGE_COLOURS[part] if figure.stages_us else COLOURS[figure.point.server]
+            axes.barh(position, took, left=left, color=colour, height=0.72)
             left += took
         axes.text(left, position, f" {left:,.0f} µs", va="center", fontsize=8)
     axes.set_yticks(range(len(found)), [_name(figure.point) for figure in reversed(found)], fontsize=8)
     axes.set_xlim(0, 1.12 * max(1e6 / figure.requests_per_s for figure in found))
-    handles = [Patch(color=colour) for colour in STAGE_COLOURS.values()]
-    axes.legend(handles=handles, labels=list(STAGE_COLOURS), fontsize=8, frameon=False, loc="upper right")
+    used = [part for part in STAGE_COLOURS if part == HTTP or any(part in figure.stages_us for figure in found)]
+    handles = [Patch(color=STAGE_COLOURS[part], label=part) for part in used]
+    axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper right")
     axes.set_xlabel("µs per request (time between two answers of a busy server)", fontsize=8)
     axes.set_title(
-        f"Where a request's time goes: {result.label}, N = {CENTRE[0]}, {CENTRE[1]} connections\n"
+        f"Where a request's time goes: {result.title}, N = {CENTRE[0]}, {CENTRE[1]} connections\n"
         "stages as our server's own metrics have them; other servers are drawn whole",
         fontsize=10,
     )
@@ -127,7 +133,7 @@ def _latency(result: ShapeResult, path: Path) -> Path:
     axes.yaxis.set_major_formatter(lambda value, _position: f"{value:g}")
     axes.set_xlabel("candidates per request")
     axes.set_ylabel("latency, ms")
-    axes.set_title(f"{result.label}: one connection, p50 (line) and p99 (dots)", fontsize=10)
+    axes.set_title(f"{result.title}\none connection, p50 (line) and p99 (dots)", fontsize=10)
     axes.grid(visible=True, which="major", linewidth=0.4, alpha=0.6)
     axes.legend(fontsize=8, frameon=False)
     _bare(axes)

@@ -9,9 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from loadtest.bench.inprocess import NATIVE, ROWS_GRAPH
-from loadtest.bench.points import CANDIDATES, CENTRE, CONNECTIONS, Point
-from loadtest.bench.servers import OURS
-from loadtest.bench.summary import Figure, ShapeResult, Spread, Target
+from loadtest.bench.points import CANDIDATES, CENTRE, CONNECTIONS
+from loadtest.bench.summary import Figure, ShapeResult, Target
 from service.metrics import STAGES
 from training.progress import results_table
 
@@ -22,8 +21,8 @@ _MARKS = {"met": "[green]met[/]", "missed": "[bold red]missed[/]", "not measured
 def tables(result: ShapeResult) -> Iterator[Table]:
     """Every table of one shape."""
     yield centre_table(result)
-    if len({(point.candidates, point.connections) for point in result.figures}) > 2:  # noqa: PLR2004 - centre and one
-        yield grid_table(result)
+    if {point.candidates for point in result.figures} >= set(CANDIDATES):
+        yield from (grid_table(result, candidates) for candidates in CANDIDATES)
     yield stage_table(result)
     if result.steady:
         yield steady_table(result)
@@ -32,8 +31,8 @@ def tables(result: ShapeResult) -> Iterator[Table]:
 
 def centre_table(result: ShapeResult) -> Table:
     """All servers and forms at the centre."""
-    title = f"{result.label}: N = {CENTRE[0]}, {CENTRE[1]} connections, one core"
-    columns = ("form", "body kB", "requests/s", "p50 ms", "p99 ms", "ratio", "lowest-highest")
+    title = f"{result.title}: N = {CENTRE[0]}, {CENTRE[1]} connections, one core"
+    columns = ("form", "kB sent", "requests/s", "p50 ms", "p99 ms", "ratio", "low-high", "CPU µs", "by CPU")
     table = results_table(title, "server", *columns, left=2)
     failures = result.failures
     measured = result.figures
@@ -50,34 +49,41 @@ def centre_table(result: ShapeResult) -> Table:
 def _cells(figure: Figure) -> list[str]:
     ratio = figure.ratio
     return [
-        f"{figure.body_bytes / 1e3:.1f}",
+        f"{figure.request_bytes / 1e3:.1f}",
         f"{figure.requests_per_s:,.0f}",
         f"{figure.p50_ms:.2f}",
         f"{figure.p99_ms:.2f}",
         "" if ratio is None else f"{ratio.median:.2f}",
         "" if ratio is None else f"{ratio.low:.2f}-{ratio.high:.2f}",
+        f"{figure.cpu_us:.0f}",
+        "" if figure.cpu_ratio is None else f"{figure.cpu_ratio:.2f}",
     ]
 
 
-def grid_table(result: ShapeResult) -> Table:
-    """Requests per second, and in brackets the ratio, at every candidates and connections."""
-    cells = [(candidates, connections) for candidates in CANDIDATES for connections in CONNECTIONS]
-    headings = [f"{candidates} x {connections}" for candidates, connections in cells]
-    table = results_table(f"{result.label}: requests/s (ratio), N x connections", "server", "form", *headings, left=2)
-    rows: dict[tuple[str, str], dict[tuple[int, int], Figure]] = {}
+def grid_table(result: ShapeResult, candidates: int) -> Table:
+    """Requests per second, in brackets the ratio, and latencies of N candidates by connections."""
+    title = f"{result.title}: N = {candidates}; requests/s, ratio, p50/p99 in ms by connections"
+    headings = [heading for count in CONNECTIONS for heading in (f"{count}: req/s", "p50/p99")]
+    table = results_table(title, "server", "form", *headings, left=2)
+    rows: dict[tuple[str, str], dict[int, Figure]] = {}
     for point, figure in result.figures.items():
-        rows.setdefault((point.server, point.form), {})[point.candidates, point.connections] = figure
+        if point.candidates == candidates:
+            rows.setdefault((point.server, point.form), {})[point.connections] = figure
     for (server, form), found in rows.items():
         if len(found) > 1:
-            table.add_row(server, form, *(_short(found.get(cell)) for cell in cells))
+            table.add_row(server, form, *(cell for count in CONNECTIONS for cell in _short(found.get(count))))
     return table
 
 
-def _short(figure: Figure | None) -> str:
+def _short(figure: Figure | None) -> tuple[str, str]:
     if figure is None:
-        return ""
+        return "", ""
     ratio = "" if figure.ratio is None else f" ({figure.ratio.median:.1f})"
-    return f"{figure.requests_per_s:,.0f}{ratio}"
+    return f"{figure.requests_per_s:,.0f}{ratio}", f"{_three_digits(figure.p50_ms)}/{_three_digits(figure.p99_ms)}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits before the point
 
 
 def breakdown_us(figure: Figure) -> dict[str, float]:
@@ -88,7 +94,7 @@ def breakdown_us(figure: Figure) -> dict[str, float]:
 
 def stage_table(result: ShapeResult) -> Table:
     """Our stages at the centre, microseconds per request; the total is what passes between two answers."""
-    title = f"{result.label}: where a request's microseconds go, N = {CENTRE[0]}, {CENTRE[1]} connections"
+    title = f"{result.title}: where a request's microseconds go, N = {CENTRE[0]}, {CENTRE[1]} connections"
     table = results_table(title, "server", "form", *STAGES, HTTP, "total", left=2)
     for point, figure in result.figures.items():
         if (point.candidates, point.connections) == CENTRE:
@@ -100,7 +106,7 @@ def stage_table(result: ShapeResult) -> Table:
 
 def steady_table(result: ShapeResult) -> Table:
     """One connection at half the rate it can take, one row per repetition."""
-    title = f"{result.label}: one connection at half its rate, latency from the moment a request is due"
+    title = f"{result.title}: one connection at half its rate, latency from the moment a request is due"
     table = results_table(title, "server", "form", "requests/s", "p50 ms", "p99 ms", "p99 / p50", left=2)
     for run in result.steady:
         cells = (f"{run.rate:,.0f}", f"{run.p50_ms:.2f}", f"{run.p99_ms:.2f}", f"{run.p99_ms / run.p50_ms:.2f}")
@@ -110,7 +116,7 @@ def steady_table(result: ShapeResult) -> Table:
 
 def in_process_table(result: ShapeResult) -> Table:
     """The scorers without HTTP."""
-    title = f"{result.label}: scorers without HTTP, µs per request; native is {result.level or 'not built'}"
+    title = f"{result.title}: scorers without HTTP, µs per request; native is {result.level or 'not built'}"
     contenders = list(next(iter(result.in_process_us.values())))
     table = results_table(title, "N", *contenders, f"{ROWS_GRAPH} / {NATIVE}")
     for candidates, took in result.in_process_us.items():
@@ -119,9 +125,15 @@ def in_process_table(result: ShapeResult) -> Table:
     return table
 
 
-def target_table(label: str, found: Sequence[Target]) -> Table:
+def target_table(found: Sequence[Target]) -> Table:
     """Targets, met or missed."""
-    table = results_table(f"{label}: targets", "target", "wanted", "found", "")
+    table = results_table(
+        f"Targets: reference shape, N = {CENTRE[0]}, {CENTRE[1]} connections unless said",
+        "target",
+        "wanted",
+        "found",
+        "",
+    )
     for target in found:
         sign = "≥" if target.at_least else "≤"
         shown = "" if target.found is None else f"{target.found:.2f}"
@@ -136,7 +148,8 @@ def as_json(results: Sequence[ShapeResult], found: Sequence[Target], run: Mappin
         "run": dict(run),
         "targets": [{**dataclasses.asdict(target), "verdict": target.verdict} for target in found],
         "shapes": {
-            result.label: {
+            result.shape.label: {
+                "shape": dataclasses.asdict(result.shape),
                 "native_level": result.level,
                 "figures": [_figure_json(figure) for figure in result.figures.values()],
                 "failures": [{**dataclasses.asdict(point), "why": why} for point, why in result.failures.items()],
@@ -151,9 +164,4 @@ def as_json(results: Sequence[ShapeResult], found: Sequence[Target], run: Mappin
 
 def _figure_json(figure: Figure) -> dict[str, Any]:
     described = dataclasses.asdict(figure)
-    point: Point = figure.point
-    ours = point.server in OURS
-    return {**described, "breakdown_us": breakdown_us(figure) if ours else {HTTP: 1e6 / figure.requests_per_s}}
-
-
-__all__ = ["Spread", "as_json", "breakdown_us", "tables", "target_table"]
+    return {**described, "breakdown_us": breakdown_us(figure)}

@@ -7,7 +7,7 @@ measured one after another, so that a slow moment of the machine hits all of the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from export.bench_native import Shape
@@ -16,12 +16,10 @@ from loadtest.bench.bundles import make_subject
 from loadtest.bench.inprocess import native_scorer, time_in_process
 from loadtest.bench.measure import Bench, Outcome, Steady
 from loadtest.bench.points import ALONE, CANDIDATES, Point
-from loadtest.bench.servers import running, servers
+from loadtest.bench.servers import Endpoint, running, servers
 from loadtest.bench.summary import ShapeResult
 from loadtest.bench.wrk import LoadError
 from training.progress import console, steps
-
-Ports = Mapping[str, int]
 
 
 def measure_shape(shape: Shape, plan: Sequence[Point], *, core: int, seconds: int, repetitions: int) -> ShapeResult:
@@ -37,28 +35,28 @@ def measure_shape(shape: Shape, plan: Sequence[Point], *, core: int, seconds: in
         bench = Bench(subject, started, folder, seconds)
         for repetition in range(repetitions):
             report("start the servers")
-            with running(started, core, folder) as ports:
+            with running(started, core, folder) as endpoints:
                 for point in plan:
                     report(f"{point.server}, {point.form}")
-                    outcome = bench.measure(point, ports[point.server], repetition)
+                    outcome = bench.measure(point, endpoints[point.server], repetition)
                     outcomes.append(outcome)
-                    steady += _steady(bench, outcome, ports[point.server])
+                    steady += _steady(bench, outcome, endpoints[point.server])
         in_process_us = {}
         for candidates in CANDIDATES:
             report(f"in process, N = {candidates}")
             in_process_us[candidates] = time_in_process(subject, bench.samples(candidates))
         native = native_scorer(subject)
     level = None if native is None else native.level
-    return ShapeResult(label=shape.label, outcomes=outcomes, steady=steady, in_process_us=in_process_us, level=level)
+    return ShapeResult(shape=shape, outcomes=outcomes, steady=steady, in_process_us=in_process_us, level=level)
 
 
-def _steady(bench: Bench, outcome: Outcome, port: int) -> list[Steady]:
+def _steady(bench: Bench, outcome: Outcome, endpoint: Endpoint) -> list[Steady]:
     """After the point of item ids on one connection: the same at half its rate."""
     point = outcome.point
     if outcome.load is None or not wants_steady(point):
         return []
     try:
-        return [bench.steady(point, port, outcome.repetition, outcome.load.requests_per_s / 2)]
+        return [bench.steady(point, endpoint, outcome.repetition, outcome.load.requests_per_s / 2)]
     except LoadError as error:
         console.print(f"[red]{error}[/]")
         return []

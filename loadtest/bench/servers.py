@@ -59,9 +59,25 @@ def ours(subject: Subject, scorer: str) -> Server:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A server that runs."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time its threads have taken, in ticks of usually 10 ms; 0 where there is no /proc."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        if not stat.exists():
+            return 0.0
+        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def running(started: tuple[Server, ...], core: int, logs: Path) -> Iterator[dict[str, int]]:
-    """Server → port, while all of them run pinned to `core`; what is not asked is idle.
+def running(started: tuple[Server, ...], core: int, logs: Path) -> Iterator[dict[str, Endpoint]]:
+    """Server → endpoint, while all of them run pinned to `core`; what is not asked is idle.
 
     Raises:
         LoadError: one does not start; with what it said.
@@ -71,7 +87,7 @@ def running(started: tuple[Server, ...], core: int, logs: Path) -> Iterator[dict
 
 
 @contextmanager
-def _running(server: Server, core: int, logs: Path) -> Iterator[int]:
+def _running(server: Server, core: int, logs: Path) -> Iterator[Endpoint]:
     command = ["taskset", "--cpu-list", str(core), sys.executable, *server.command]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CTR_")}
     log = logs / f"{server.name}.log"
@@ -82,7 +98,7 @@ def _running(server: Server, core: int, logs: Path) -> Iterator[int]:
         ) as process,
     ):
         try:
-            yield _port(server, process, log)
+            yield Endpoint(port=_port(server, process, log), pid=process.pid)
         finally:
             _stop(process)
 

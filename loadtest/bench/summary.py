@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+from export.bench_native import Shape
 from loadtest.bench import wire
 from loadtest.bench.measure import Outcome, Steady
 from loadtest.bench.points import ALONE, CENTRE, Point
@@ -35,7 +37,10 @@ class Figure:
     """p99 / p50, of the same repetition."""
     ratio: Spread | None
     """Requests per second over those of the reference at the same candidates and connections; None without one."""
-    body_bytes: int
+    cpu_ratio: float | None
+    """The reference's processor time per request over this one's: the same on a machine that does nothing else."""
+    cpu_us: float
+    request_bytes: int
     stages_us: Mapping[str, float]
 
 
@@ -43,13 +48,19 @@ class Figure:
 class ShapeResult:
     """Everything measured of one shape."""
 
-    label: str
+    shape: Shape
     outcomes: Sequence[Outcome]
     steady: Sequence[Steady]
     in_process_us: Mapping[int, Mapping[str, float]]
     """Candidates → contender → microseconds per request."""
     level: str | None
     """Instruction set of the native scorer, None where it is not built."""
+
+    @property
+    def title(self) -> str:
+        """The shape in words."""
+        shape = self.shape
+        return f"{shape.label} shape ({shape.fields} fields, {shape.context} of context, {shape.values:,} values)"
 
     @property
     def figures(self) -> dict[Point, Figure]:
@@ -64,44 +75,44 @@ class ShapeResult:
 
 def figures(outcomes: Iterable[Outcome]) -> dict[Point, Figure]:
     """Point → its figure over the repetitions that could be measured."""
-    loads = {(outcome.point, outcome.repetition): outcome.load for outcome in outcomes if outcome.load is not None}
-    grouped: dict[Point, list[Outcome]] = defaultdict(list)
+    grouped: dict[Point, dict[int, Measured]] = defaultdict(dict)
     for outcome in outcomes:
         if outcome.load is not None:
-            grouped[outcome.point].append(outcome)
-    return {point: _figure(point, repeated, loads) for point, repeated in grouped.items()}
+            grouped[outcome.point][outcome.repetition] = Measured(outcome, outcome.load)
+    return {point: _figure(own, grouped.get(_reference_of(point), {})) for point, own in grouped.items()}
 
 
-def _figure(point: Point, repeated: Sequence[Outcome], loads: Mapping[tuple[Point, int], Load]) -> Figure:
-    own = [loads[point, outcome.repetition] for outcome in repeated]
-    stages = {stage: [outcome.stages_us.get(stage, 0.0) for outcome in repeated] for stage in repeated[0].stages_us}
+@dataclass(frozen=True)
+class Measured:
+    """An outcome that has a load."""
+
+    outcome: Outcome
+    load: Load
+
+
+def _reference_of(point: Point) -> Point:
+    return dataclasses.replace(point, server=REFERENCE, form=wire.ID_ROWS.name)
+
+
+def _figure(own: Mapping[int, Measured], reference: Mapping[int, Measured]) -> Figure:
+    """From repetition → measured, of a point and of the reference beside it."""
+    measured = list(own.values())
+    pairs = [(each, reference[repetition]) for repetition, each in own.items() if repetition in reference]
+    ratios = [ours.load.requests_per_s / theirs.load.requests_per_s for ours, theirs in pairs]
+    cpu_ratios = [theirs.outcome.cpu_us / ours.outcome.cpu_us for ours, theirs in pairs if ours.outcome.cpu_us]
+    stages = measured[0].outcome.stages_us
     return Figure(
-        point=point,
-        requests_per_s=statistics.median(load.requests_per_s for load in own),
-        p50_ms=statistics.median(load.p50_ms for load in own),
-        p99_ms=statistics.median(load.p99_ms for load in own),
-        tail=statistics.median(load.p99_ms / load.p50_ms for load in own),
-        ratio=_ratio(point, repeated, loads),
-        body_bytes=repeated[0].body_bytes,
-        stages_us={stage: statistics.median(times) for stage, times in stages.items()},
+        point=measured[0].outcome.point,
+        requests_per_s=median(each.load.requests_per_s for each in measured),
+        p50_ms=median(each.load.p50_ms for each in measured),
+        p99_ms=median(each.load.p99_ms for each in measured),
+        tail=median(each.load.p99_ms / each.load.p50_ms for each in measured),
+        ratio=Spread(median=median(ratios), low=min(ratios), high=max(ratios)) if ratios else None,
+        cpu_ratio=median(cpu_ratios) if cpu_ratios else None,
+        cpu_us=median(each.outcome.cpu_us for each in measured),
+        request_bytes=measured[0].outcome.request_bytes,
+        stages_us={stage: median(each.outcome.stages_us.get(stage, 0.0) for each in measured) for stage in stages},
     )
-
-
-def _ratio(point: Point, repeated: Sequence[Outcome], loads: Mapping[tuple[Point, int], Load]) -> Spread | None:
-    reference = Point(
-        candidates=point.candidates,
-        connections=point.connections,
-        server=REFERENCE,
-        form=wire.ID_ROWS.name,
-    )
-    ratios = [
-        loads[point, outcome.repetition].requests_per_s / loads[reference, outcome.repetition].requests_per_s
-        for outcome in repeated
-        if (reference, outcome.repetition) in loads
-    ]
-    if not ratios:
-        return None
-    return Spread(median=statistics.median(ratios), low=min(ratios), high=max(ratios))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +158,7 @@ def _ratio_targets(result: ShapeResult) -> list[Target]:
     for scorer, form, wanted in RATIOS:
         figure = measured.get(Point(candidates=CENTRE[0], connections=CENTRE[1], server=scorer, form=form.name))
         ratio = None if figure is None or figure.ratio is None else figure.ratio.median
-        what = f"{scorer}, {form.name}: requests/s over the reference's, N = {CENTRE[0]}, {CENTRE[1]} connections"
+        what = f"{scorer}, {form.name}: requests/s over the reference's"
         found.append(Target(what=what, wanted=wanted, at_least=True, found=ratio))
     return found
 
@@ -158,9 +169,9 @@ def _tail_targets(result: ShapeResult) -> list[Target]:
     for scorer in OURS:
         alone = measured.get(Point(candidates=ALONE[0], connections=ALONE[1], server=scorer, form=wire.ITEM_IDS.name))
         steady = [run.p99_ms / run.p50_ms for run in result.steady if run.server == scorer]
-        what = f"{scorer}, {wire.ITEM_IDS.name}: p99 / p50, N = {ALONE[0]}, {ALONE[1]} connection"
+        what = f"{scorer}, {wire.ITEM_IDS.name}: p99 / p50 on one connection"
         tail = None if alone is None else alone.tail
         found.append(Target(what=what, wanted=TAIL_ALONE, at_least=False, found=tail))
-        tail = statistics.median(steady) if steady else None
-        found.append(Target(what=f"{what}, at half load", wanted=TAIL_STEADY, at_least=False, found=tail))
+        tail = median(steady) if steady else None
+        found.append(Target(what=f"{what} at half its rate", wanted=TAIL_STEADY, at_least=False, found=tail))
     return found
