@@ -15,7 +15,8 @@ BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export download models bench-epoch bench-native bench-forms bench-workers fuzz-native lock clean bench
+.PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
+  bench-workers fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +65,9 @@ bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: 
 
 bench: .venv/installed  ## the service over HTTP beside an expert's and a tutorial's, needs wrk and two cores; 20 minutes
 	$(BIN)/python -m loadtest.bench $(BENCH)
+
+bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 8 minutes
+	$(BIN)/python -m loadtest.bench.batching $(BENCH)
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build

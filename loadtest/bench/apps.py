@@ -51,9 +51,9 @@ def reference(graph: Path) -> ASGIApp:
     model = RowsModel(graph)
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        rows_NF = np.array(orjson.loads(await _body(receive)), np.int32)
+        rows_NF = np.array(orjson.loads(await read_body(receive)), np.int32)
         content = orjson.dumps(model.probabilities(rows_NF), option=orjson.OPT_SERIALIZE_NUMPY)
-        await _answer(send, content)
+        await send_json(send, content)
 
     return app
 
@@ -87,8 +87,8 @@ def empty(_graph: Path) -> ASGIApp:
     """Raw ASGI: any body → []."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        await _body(receive)
-        await _answer(send, b"[]")
+        await read_body(receive)
+        await send_json(send, b"[]")
 
     return app
 
@@ -96,7 +96,8 @@ def empty(_graph: Path) -> ASGIApp:
 APPS = {"reference": reference, "tutorial": tutorial, "empty": empty}
 
 
-async def _body(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
     message = await receive()
     body: bytes = message["body"]
     while message["more_body"]:
@@ -105,7 +106,8 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-async def _answer(send: Send, content: bytes) -> None:
+async def send_json(send: Send, content: bytes) -> None:
+    """Answer 200 with this JSON."""
     headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

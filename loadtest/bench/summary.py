@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -73,13 +73,18 @@ class ShapeResult:
         return {outcome.point: outcome.failure for outcome in self.outcomes if outcome.failure is not None}
 
 
-def figures(outcomes: Iterable[Outcome]) -> dict[Point, Figure]:
-    """Point → its figure over the repetitions that could be measured."""
+def reference_of(point: Point) -> Point:
+    """The reference's point at the same candidates and connections."""
+    return dataclasses.replace(point, server=REFERENCE, form=wire.ID_ROWS.name)
+
+
+def figures(outcomes: Iterable[Outcome], compared_with: Callable[[Point], Point] = reference_of) -> dict[Point, Figure]:
+    """Point → its figure over the repetitions that could be measured, its ratios to the point it is compared with."""
     grouped: dict[Point, dict[int, Measured]] = defaultdict(dict)
     for outcome in outcomes:
         if outcome.load is not None:
             grouped[outcome.point][outcome.repetition] = Measured(outcome, outcome.load)
-    return {point: _figure(own, grouped.get(_reference_of(point), {})) for point, own in grouped.items()}
+    return {point: _figure(own, grouped.get(compared_with(point), {})) for point, own in grouped.items()}
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,6 @@ class Measured:
 
     outcome: Outcome
     load: Load
-
-
-def _reference_of(point: Point) -> Point:
-    return dataclasses.replace(point, server=REFERENCE, form=wire.ID_ROWS.name)
 
 
 def _figure(own: Mapping[int, Measured], reference: Mapping[int, Measured]) -> Figure:
