@@ -66,7 +66,7 @@ bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: 
 bench: .venv/installed  ## the service over HTTP beside an expert's and a tutorial's, needs wrk and two cores; 20 minutes
 	$(BIN)/python -m loadtest.bench $(BENCH)
 
-bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 8 minutes
+bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan

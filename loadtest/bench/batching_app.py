@@ -16,6 +16,7 @@ import typer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loadtest.bench.apps import RowsModel, read_body, send_json, serve
+from loadtest.bench.bundles import native_scorer, onnx_scorer
 from service.api.answers import answer, probabilities_of
 from service.api.requests import EncodedRequest, RequestReader
 from service.bundle import Bundle, read_bundle
@@ -99,12 +100,13 @@ def batching(bundle: Bundle, graph: Path, scorer: str, window_s: float | None) -
 
 
 def scorer_of(bundle: Bundle, name: str) -> Scorer:
-    """`native` or `onnxruntime` on the bundle's own graph; raises ValueError for another name or no weights."""
+    """The scorer of this name; raises ValueError for another name, and for native where it is not built."""
     if name == OnnxScorer.name:
-        return OnnxScorer(bundle.model_onnx)
-    if name != NativeScorer.name or bundle.weights is None:
-        raise ValueError(f"got scorer {name!r}, expected onnxruntime, or native for a bundle with weights")
-    return NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
+        return onnx_scorer(bundle)
+    native = native_scorer(bundle)
+    if name != NativeScorer.name or native is None:
+        raise ValueError(f"got scorer {name!r}, expected onnxruntime, or native where it is built")
+    return native
 
 
 def main(

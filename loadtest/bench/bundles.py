@@ -1,6 +1,6 @@
 """A model to measure: a DAGFM with random weights as a bundle, and as the graph an expert would export.
 
-The one file here that knows how a bundle is made.
+The one file here that knows how a bundle and its scorers are made.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from service.bundle import (
     Vocabulary,
     write_bundle,
 )
+from service.scoring import NativeScorer, NotBuiltError, OnnxScorer
 from training.metrics import sigmoid
 from training.models.base import CTRModel
 from training.models.registry import build
@@ -103,6 +104,7 @@ def _bundle(model: CTRModel, encoder: Encoder, catalogue: Catalogue) -> Bundle:
         golden=Golden.of(contexts_GF, candidates, logits),
         example=_example(model, encoder, catalogue),
         model_onnx=exported.model_onnx,
+        embedding=exported.embedding,
         model_card="# Random weights, for measuring speed\n",
         weights=weights_of(model),
     )
@@ -139,6 +141,21 @@ def _example(model: CTRModel, encoder: Encoder, catalogue: Catalogue) -> dict[st
         "items": list(catalogue.items[:EXAMPLE_ITEMS]),
         "probabilities": [round(float(probability), 7) for probability in probabilities_N],
     }
+
+
+def onnx_scorer(bundle: Bundle) -> OnnxScorer:
+    """The bundle's own graph in onnxruntime."""
+    return OnnxScorer(bundle.model_onnx, bundle.embedding)
+
+
+def native_scorer(bundle: Bundle) -> NativeScorer | None:
+    """The native scorer on the bundle's weights; None without them, or where it is not built."""
+    if bundle.weights is None or bundle.embedding is None:
+        return None
+    try:
+        return NativeScorer(bundle.weights, bundle.embedding, bundle.encoder.sizes, len(bundle.schema.context))
+    except NotBuiltError:
+        return None
 
 
 def _rows_graph(model: CTRModel) -> bytes:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 
 from loadtest.bench.apps import RowsModel
-from loadtest.bench.bundles import Subject
+from loadtest.bench.bundles import Subject, native_scorer, onnx_scorer
 from loadtest.bench.wire import Sample
-from service.scoring import NativeScorer, NotBuiltError, OnnxScorer, Scorer
+from service.scoring import Scorer
 
 ROWS_GRAPH, BEST_GRAPH, NATIVE = "rows graph", "best graph", "native"
 ROUNDS = 9
@@ -32,8 +32,8 @@ def _contenders(subject: Subject, samples: Sequence[Sample]) -> Mapping[str, Cal
     """Contender → a run over all samples; native only where it is built."""
     model = RowsModel(subject.rows_graph)
     rows = [sample.rows for sample in samples]
-    scorers: dict[str, Scorer] = {BEST_GRAPH: OnnxScorer(subject.bundle.model_onnx)}
-    native = native_scorer(subject)
+    scorers: dict[str, Scorer] = {BEST_GRAPH: onnx_scorer(subject.bundle)}
+    native = native_scorer(subject.bundle)
     if native is not None:
         scorers[NATIVE] = native
     return {
@@ -44,14 +44,3 @@ def _contenders(subject: Subject, samples: Sequence[Sample]) -> Mapping[str, Cal
 
 def _run(scorer: Scorer, samples: Sequence[Sample]) -> Callable[[], object]:
     return lambda: [scorer.score(sample.context_ids, sample.candidate_ids) for sample in samples]
-
-
-def native_scorer(subject: Subject) -> NativeScorer | None:
-    """The native scorer of the bundle, None where it is not built or the bundle has no weights."""
-    bundle = subject.bundle
-    if bundle.weights is None:
-        return None
-    try:
-        return NativeScorer(bundle.weights, bundle.encoder.sizes, len(bundle.schema.context))
-    except NotBuiltError:
-        return None

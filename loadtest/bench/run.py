@@ -12,8 +12,8 @@ from pathlib import Path
 
 from export.bench_native import Shape
 from loadtest.bench import wire
-from loadtest.bench.bundles import make_subject
-from loadtest.bench.inprocess import native_scorer, time_in_process
+from loadtest.bench.bundles import make_subject, native_scorer
+from loadtest.bench.inprocess import time_in_process
 from loadtest.bench.measure import Bench, Outcome, Steady
 from loadtest.bench.points import ALONE, CANDIDATES, Point
 from loadtest.bench.servers import Endpoint, running, servers
@@ -45,7 +45,7 @@ def measure_shape(shape: Shape, plan: Sequence[Point], *, core: int, seconds: in
         for candidates in CANDIDATES:
             report(f"in process, N = {candidates}")
             in_process_us[candidates] = time_in_process(subject, bench.samples(candidates))
-        native = native_scorer(subject)
+        native = native_scorer(subject.bundle)
     level = None if native is None else native.level
     return ShapeResult(shape=shape, outcomes=outcomes, steady=steady, in_process_us=in_process_us, level=level)
 

@@ -14,12 +14,11 @@ from loadtest.bench import wire
 from loadtest.bench.apps import RowsModel
 from loadtest.bench.batching import EACH, scoring_each, variants
 from loadtest.bench.batching_app import Batcher, batching, scorer_of
-from loadtest.bench.bundles import Subject
+from loadtest.bench.bundles import Subject, onnx_scorer
 from loadtest.bench.points import Point
 from loadtest.bench.wire import Sample, make_samples
 from service.api.requests import EncodedRequest
 from service.bundle import Ids
-from service.scoring import OnnxScorer
 
 
 class CountedRows(RowsModel):
@@ -40,7 +39,7 @@ def requests_of(samples: list[Sample]) -> list[EncodedRequest]:
     sizes[1] = 2
     return [
         EncodedRequest(
-            context_ids=sample.context_ids, candidate_ids=sample.candidate_ids[:size], unit=None, request_id=None
+            context_ids=sample.context_ids, candidate_ids=sample.candidate_ids[:size].copy(), unit=None, request_id=None
         )
         for sample, size in zip(samples, sizes, strict=True)
     ]
@@ -50,7 +49,7 @@ def requests_of(samples: list[Sample]) -> list[EncodedRequest]:
 def test_requests_at_the_same_time_get_their_own_logits(
     subject: Subject, samples: list[Sample], window_s: float | None, runs: list[int]
 ) -> None:
-    rows, alone = CountedRows(subject.rows_graph), OnnxScorer(subject.bundle.model_onnx)
+    rows, alone = CountedRows(subject.rows_graph), onnx_scorer(subject.bundle)
     batcher = Batcher(alone, rows, window_s)
 
     async def at_once() -> list[Any]:
@@ -68,7 +67,7 @@ def test_a_window_waits_for_a_later_request_and_no_window_does_not(subject: Subj
 
     async def one_then_another(window_s: float) -> list[int]:
         rows = CountedRows(subject.rows_graph)
-        batcher = Batcher(OnnxScorer(subject.bundle.model_onnx), rows, window_s)
+        batcher = Batcher(onnx_scorer(subject.bundle), rows, window_s)
         first = asyncio.create_task(batcher.score(requests[0]))
         await asyncio.sleep(0.01)
         await asyncio.gather(first, batcher.score(requests[1]))
@@ -80,7 +79,7 @@ def test_a_window_waits_for_a_later_request_and_no_window_does_not(subject: Subj
 
 def test_a_run_that_fails_fails_everyone_who_waited(subject: Subject, samples: list[Sample]) -> None:
     requests = requests_of(samples)
-    batcher = Batcher(OnnxScorer(subject.bundle.model_onnx), RowsModel(subject.rows_graph), 0.0)
+    batcher = Batcher(onnx_scorer(subject.bundle), RowsModel(subject.rows_graph), 0.0)
     requests[0].candidate_ids[0, 0] = 10_000  # no row of the table
 
     async def at_once() -> list[Any]:

@@ -9,18 +9,17 @@ import pytest
 
 from loadtest.bench import wire
 from loadtest.bench.apps import RowsModel, reference, tutorial
-from loadtest.bench.bundles import Subject
+from loadtest.bench.bundles import Subject, onnx_scorer
 from loadtest.bench.wire import Sample, WireForm
 from service.api.requests import KEYS
 from service.bundle import read_bundle
-from service.scoring import OnnxScorer
 
 CANDIDATES = 7
 
 
 def expected(subject: Subject, sample: Sample) -> np.ndarray:
     """From the bundle's own graph, which shares no code with the graph of rows."""
-    logits_N = OnnxScorer(read_bundle(subject.root).model_onnx).score(sample.context_ids, sample.candidate_ids)
+    logits_N = onnx_scorer(read_bundle(subject.root)).score(sample.context_ids, sample.candidate_ids)
     return 1 / (1 + np.exp(-logits_N.astype(np.float64)))
 
 
