@@ -55,6 +55,9 @@ def main(
         result = measure_shape(shape, plan, core=server_core, seconds=seconds, repetitions=repetitions)
         for table in tables(result):
             results.print(table)
+        for point, why in result.failures.items():
+            where = f"N = {point.candidates}, {point.connections} connections"
+            results.print(f"not measured: {point.server}, {point.form}, {where}: {why}", highlight=False, markup=False)
         found.append(result)
     _report(found, run, out)
 

@@ -32,7 +32,7 @@ def tables(result: ShapeResult) -> Iterator[Table]:
 def centre_table(result: ShapeResult) -> Table:
     """All servers and forms at the centre."""
     title = f"{result.title}: N = {CENTRE[0]}, {CENTRE[1]} connections, one core"
-    columns = ("form", "kB sent", "requests/s", "p50 ms", "p99 ms", "ratio", "low-high", "CPU µs", "by CPU")
+    columns = ("form", "kB", "requests/s", "p50 ms", "p99 ms", "ratio", "low-high", "CPU µs", "by CPU")
     table = results_table(title, "server", *columns, left=2)
     failures = result.failures
     measured = result.figures
@@ -54,7 +54,7 @@ def _cells(figure: Figure) -> list[str]:
         f"{figure.p50_ms:.2f}",
         f"{figure.p99_ms:.2f}",
         "" if ratio is None else f"{ratio.median:.2f}",
-        "" if ratio is None else f"{ratio.low:.2f}-{ratio.high:.2f}",
+        "" if ratio is None else f"{ratio.low:.1f}-{ratio.high:.1f}",
         f"{figure.cpu_us:.0f}",
         "" if figure.cpu_ratio is None else f"{figure.cpu_ratio:.2f}",
     ]
@@ -78,12 +78,13 @@ def grid_table(result: ShapeResult, candidates: int) -> Table:
 def _short(figure: Figure | None) -> tuple[str, str]:
     if figure is None:
         return "", ""
-    ratio = "" if figure.ratio is None else f" ({figure.ratio.median:.1f})"
-    return f"{figure.requests_per_s:,.0f}{ratio}", f"{_three_digits(figure.p50_ms)}/{_three_digits(figure.p99_ms)}"
+    ratio = "" if figure.ratio is None else f" ({_two_digits(figure.ratio.median, '.1f')})"
+    return f"{figure.requests_per_s:,.0f}{ratio}", f"{_two_digits(figure.p50_ms)}/{_two_digits(figure.p99_ms)}"
 
 
-def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits before the point
+def _two_digits(value: float, small: str = ".2g") -> str:
+    """At least two, for a table that has room for no more."""
+    return f"{value:.0f}" if value >= 10 else f"{value:{small}}"  # noqa: PLR2004 - the first with two before the point
 
 
 def breakdown_us(figure: Figure) -> dict[str, float]:
@@ -132,12 +133,14 @@ def target_table(found: Sequence[Target]) -> Table:
         "target",
         "wanted",
         "found",
+        "by CPU",
         "",
     )
     for target in found:
         sign = "≥" if target.at_least else "≤"
         shown = "" if target.found is None else f"{target.found:.2f}"
-        table.add_row(target.what, f"{sign} {target.wanted:g}", shown, _MARKS[target.verdict])
+        by_cpu = "" if target.by_cpu is None else f"{target.by_cpu:.2f}"
+        table.add_row(target.what, f"{sign} {target.wanted:g}", shown, by_cpu, _MARKS[target.verdict])
     table.columns[0].no_wrap = False
     return table
 

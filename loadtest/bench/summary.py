@@ -126,6 +126,8 @@ class Target:
     """Whether more is better; at most otherwise."""
     found: float | None
     """None where it was not measured."""
+    by_cpu: float | None = None
+    """The same ratio by processor time; it decides nothing."""
 
     @property
     def verdict(self) -> str:
@@ -159,8 +161,9 @@ def _ratio_targets(result: ShapeResult) -> list[Target]:
     for scorer, form, wanted in RATIOS:
         figure = measured.get(Point(candidates=CENTRE[0], connections=CENTRE[1], server=scorer, form=form.name))
         ratio = None if figure is None or figure.ratio is None else figure.ratio.median
+        by_cpu = None if figure is None else figure.cpu_ratio
         what = f"{scorer}, {form.name}: requests/s over the reference's"
-        found.append(Target(what=what, wanted=wanted, at_least=True, found=ratio))
+        found.append(Target(what=what, wanted=wanted, at_least=True, found=ratio, by_cpu=by_cpu))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import orjson
@@ -25,7 +26,7 @@ def result(plan: list[Point], failed: set[str] = frozenset()) -> ShapeResult:  #
         if point.form in failed:
             outcomes.append(Outcome(point=point, repetition=0, failure="not supported: no such key"))
             continue
-        load = Load(requests_per_s=1000.0 * place, p50_ms=0.5, p99_ms=0.9, requests=1)
+        load = Load(requests_per_s=987.0 * place, p50_ms=0.123 * place, p99_ms=7.77 * place, requests=1)
         stages = {"decode": 5.0, "infer": 10.0} if point.server in ("native", "onnxruntime") else {}
         outcomes.append(Outcome(point=point, repetition=0, load=load, request_bytes=2300, stages_us=stages))
     steady = [Steady(server="native", form="item ids", repetition=0, rate=500.0, p50_ms=0.4, p99_ms=0.6)]
@@ -43,6 +44,8 @@ def printed(found: ShapeResult) -> str:
 def test_every_server_form_and_figure_is_printed_and_nothing_is_cut_off() -> None:
     text = printed(result(full_plan()))
     assert "…" not in text
+    assert "13,818 (1.2)" in text
+    assert re.search(r"native +columns of ids ", text)
     for word in ("columns of ids", "v2 binary", "tutorial", "empty", "N = 1000", HTTP, "20.0", "avx2"):
         assert word in text
 

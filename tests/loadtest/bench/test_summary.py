@@ -67,6 +67,7 @@ def test_targets_compare_the_points_they_name() -> None:
     found = {target.what: target for target in targets(shape_result(outcomes, [steady]))}
     verdicts = {what: target.verdict for what, target in found.items()}
     assert found["native, item ids: requests/s over the reference's"].found == pytest.approx(5.9)
+    assert found["native, item ids: requests/s over the reference's"].by_cpu == pytest.approx(5.9)
     assert verdicts["native, item ids: requests/s over the reference's"] == "missed"
     assert verdicts["native, v2 binary: requests/s over the reference's"] == "not measured"
     assert verdicts["native, item ids: p99 / p50 on one connection"] == "missed"
