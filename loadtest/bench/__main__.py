@@ -18,7 +18,7 @@ import orjson
 import torch
 import typer
 
-from export.bench_native import SHAPES, Shape
+from export.bench_shapes import SHAPES, Shape
 from loadtest.bench import wrk
 from loadtest.bench.plots import draw
 from loadtest.bench.points import centre_plan, full_plan

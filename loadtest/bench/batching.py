@@ -16,7 +16,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from export.bench_native import SHAPES
+from export.bench_shapes import SHAPES
 from loadtest.bench import wire
 from loadtest.bench.__main__ import TARGET_SHAPE, machine, prepare_machine
 from loadtest.bench.bundles import Subject, make_subject

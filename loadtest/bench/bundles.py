@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.bench_native import Shape
+from export.bench_shapes import Shape
 from export.golden import SIZES
 from export.graph import OPSET
 from export.pack import Exported, export_model
@@ -33,10 +33,11 @@ from service.bundle import (
     Manifest,
     Role,
     Schema,
+    StoredTable,
     Vocabulary,
     write_bundle,
 )
-from service.scoring import NativeScorer, NotBuiltError, OnnxScorer
+from service.scoring import NativeScorer, NotBuiltError, OnnxScorer, Scorer, by_size, graph_scorers
 from training.metrics import sigmoid
 from training.models.base import CTRModel
 from training.models.registry import build
@@ -104,6 +105,7 @@ def _bundle(model: CTRModel, encoder: Encoder, catalogue: Catalogue) -> Bundle:
         golden=Golden.of(contexts_GF, candidates, logits),
         example=_example(model, encoder, catalogue),
         model_onnx=exported.model_onnx,
+        model_small_onnx=exported.model_small_onnx,
         embedding=exported.embedding,
         model_card="# Random weights, for measuring speed\n",
         weights=weights_of(model),
@@ -111,6 +113,7 @@ def _bundle(model: CTRModel, encoder: Encoder, catalogue: Catalogue) -> Bundle:
 
 
 def _manifest(model: CTRModel, encoder: Encoder, exported: Exported) -> Manifest:
+    table_bytes = exported.embedding.nbytes
     flops = Flops(effective=model.flops(), executed=exported.executed, candidates=DECIDING, once=exported.once)
     return Manifest(
         name="bench",
@@ -123,6 +126,7 @@ def _manifest(model: CTRModel, encoder: Encoder, exported: Exported) -> Manifest
         calibration=Calibration(),
         metrics={},
         lineage={"recipe": "loadtest/bench/bundles.py"},
+        embedding=StoredTable(stored_as="float32", bytes=table_bytes, bytes_as_float32=table_bytes),
         files={},
     )
 
@@ -143,9 +147,9 @@ def _example(model: CTRModel, encoder: Encoder, catalogue: Catalogue) -> dict[st
     }
 
 
-def onnx_scorer(bundle: Bundle) -> OnnxScorer:
-    """The bundle's own graph in onnxruntime."""
-    return OnnxScorer(bundle.model_onnx, bundle.embedding)
+def onnx_scorer(bundle: Bundle) -> Scorer:
+    """The bundle's own graphs in onnxruntime."""
+    return by_size(graph_scorers(bundle, OnnxScorer), bundle.manifest.graph.small_up_to)
 
 
 def native_scorer(bundle: Bundle) -> NativeScorer | None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.bench_native import Shape
+from export.bench_shapes import Shape
 from loadtest.bench import wire
 from loadtest.bench.bundles import make_subject, native_scorer
 from loadtest.bench.inprocess import time_in_process

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from export.bench_native import Shape
+from export.bench_shapes import Shape
 from loadtest.bench import wire
 from loadtest.bench.measure import Outcome, Steady
 from loadtest.bench.points import ALONE, CENTRE, Point

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from export.bench_native import Shape
+from export.bench_shapes import Shape
 from loadtest.bench.bundles import Subject, make_subject
 from loadtest.bench.wire import Sample, WireForm, make_samples
 from service.app import create_app

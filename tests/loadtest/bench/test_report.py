@@ -10,7 +10,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from export.bench_native import SHAPES
+from export.bench_shapes import SHAPES
 from loadtest.bench.measure import Outcome, Steady
 from loadtest.bench.plots import draw
 from loadtest.bench.points import CANDIDATES, Point, centre_plan, full_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from export.bench_native import SHAPES
+from export.bench_shapes import SHAPES
 from loadtest.bench import wire
 from loadtest.bench.measure import NOT_SUPPORTED, Outcome, Steady
 from loadtest.bench.points import ALONE, CENTRE, Point
