@@ -7,7 +7,6 @@
     dagfm_kernel.h   the arithmetic of candidates, compiled once per instruction set and chosen when a model is built
     dagfm_build.h    packing of weights
     dagfm.c          the module: interpreter lock released while scoring
-    dagfm_buffers.h  arguments checked before the core sees them
     fuzz.c           random models and requests against the definition, for sanitizers
 
 `_encode`, behind service.loops: values to ids, ids checked and counted, logits to probabilities.
@@ -15,6 +14,7 @@
     table.h          text → number, look-ups of a whole column side by side; no Python
     encode_table.h   the type Table and a context's row
     encode.c         the module and the loops over ids and logits
-    arrays.h         arrays of other modules as checked buffers
     fuzz_table.c     random tables against a search, for sanitizers
+
+Both take arrays through arrays.h, which checks element types, shapes and alignment before anything is read.
 """

@@ -8,15 +8,22 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether a buffer's elements are of `format`: f float32, i int32, q int64. */
+/* Whether a buffer's elements are of `format`: f float32, i int32, q int64; r rows of an embedding table, float32, float16
+   or int8. */
 static int array_has(const Py_buffer *view, char format)
 {
     const char *found = view->format ? view->format : "B";
     switch (format) {
     case 'f': return view->itemsize == 4 && !strcmp(found, "f");
     case 'i': return view->itemsize == 4 && (!strcmp(found, "i") || !strcmp(found, "l"));
+    case 'r': return !strcmp(found, "f") || !strcmp(found, "e") || !strcmp(found, "b");
     default: return view->itemsize == 8 && (!strcmp(found, "q") || !strcmp(found, "l"));
     }
+}
+
+static const char *array_named(char format)
+{
+    return format == 'f' ? "float32" : format == 'i' ? "int32" : format == 'r' ? "int8, float16 or float32" : "int64";
 }
 
 /* An aligned array of `format` and `shape`, -1 in the shape for any length; strided in any way if `contiguous` is 0.
@@ -41,7 +48,7 @@ static int array_get(PyObject *object, const char *name, char format, int axes, 
     PyErr_Format(PyExc_ValueError, "%s: got %d axes of format %s, the last of length %zd; expected %d axes of %s, "
                  "aligned, the last of length %zd (-1: any)", name, view->ndim, view->format ? view->format : "B",
                  view->ndim ? view->shape[view->ndim - 1] : (Py_ssize_t)0, axes,
-                 format == 'f' ? "float32" : format == 'i' ? "int32" : "int64", shape[axes - 1]);
+                 array_named(format), shape[axes - 1]);
     PyBuffer_Release(view);
     return -1;
 }

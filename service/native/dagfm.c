@@ -3,10 +3,7 @@
    Everything the core relies on (element types, shapes, contiguity) is checked here. Work areas are kept in a list
    that only the holder of the interpreter lock touches: a run takes one and gives it back, so one is allocated the
    first time that many runs overlap, and none after that. The lock is released while scoring. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include "dagfm_buffers.h"
+#include "arrays.h"
 #include "dagfm_core.h"
 
 typedef struct {
@@ -69,7 +66,7 @@ static int get_arguments(Argument *arguments)
         Argument *a = &arguments[order[i]];
         if (a->object == Py_None && (order[i] == Q || (order[i] == SCALE && stored_as(arguments) != DAGFM_INT8)))
             continue;
-        if (get_array(a->object, a->name, a->format, a->axes, a->shape, 0, &a->view) < 0)
+        if (array_get(a->object, a->name, a->format, a->axes, a->shape, 0, 1, &a->view) < 0)
             return -1;
         const Py_ssize_t length = a->view.shape[a->axes - 1];
         if (order[i] == EMBEDDING) {
@@ -210,12 +207,12 @@ static PyObject *Model_score(Model *self, PyObject *const *args, Py_ssize_t coun
         return NULL;
     }
     const Py_ssize_t of_context[] = {1, m->context}, of_candidates[] = {-1, m->candidates};
-    if (get_array(args[0], "context_ids", 'i', 2, of_context, 0, &context_ids) < 0)
+    if (array_get(args[0], "context_ids", 'i', 2, of_context, 0, 1, &context_ids) < 0)
         return NULL;
     int64_t bad = -2;
-    if (get_array(args[1], "candidate_ids", 'i', 2, of_candidates, 0, &candidate_ids) == 0) {
+    if (array_get(args[1], "candidate_ids", 'i', 2, of_candidates, 0, 1, &candidate_ids) == 0) {
         const Py_ssize_t of_logits[] = {candidate_ids.shape[0]};
-        if (get_array(args[2], "logits", 'f', 1, of_logits, 1, &logits) == 0) {
+        if (array_get(args[2], "logits", 'f', 1, of_logits, 1, 1, &logits) == 0) {
             bad = run(self, context_ids.buf, candidate_ids.buf, candidate_ids.shape[0], logits.buf);
             PyBuffer_Release(&logits);
         }
