@@ -10,10 +10,9 @@ import matplotlib as mpl
 
 from loadtest.bench import wire
 from loadtest.bench.points import CANDIDATES, CENTRE, Point
-from loadtest.bench.report import HTTP, breakdown_us
+from loadtest.bench.report import HTTP, WORK, breakdown_us
 from loadtest.bench.servers import EMPTY, NATIVE, ONNXRUNTIME, REFERENCE, TUTORIAL
 from loadtest.bench.summary import Figure, ShapeResult
-from service.metrics import STAGES
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 COLOURS = {NATIVE: "#1b7f5c", ONNXRUNTIME: "#4c72b0", REFERENCE: "#555555", TUTORIAL: "#b0b0b0", EMPTY: "#e0c36a"}
-STAGE_COLOURS = dict(
-    zip((*STAGES, HTTP), ("#4c72b0", "#64b5cd", "#c44e52", "#1b7f5c", "#dd8452", "#cfcfcf"), strict=True)
-)
+STAGE_COLOURS = dict(zip((*WORK, HTTP), ("#4c72b0", "#64b5cd", "#1b7f5c", "#dd8452", "#cfcfcf"), strict=True))
 LATENCY_LINES = (
     (NATIVE, wire.ITEM_IDS.name),
     (NATIVE, wire.INFER_BINARY.name),

@@ -15,6 +15,9 @@ from service.metrics import STAGES
 from training.progress import results_table
 
 HTTP = "HTTP and the rest"
+QUEUE = "queue"
+"""The one stage that is no work: a batch waits for a thread while the server works on others."""
+WORK = tuple(stage for stage in STAGES if stage != QUEUE)
 _MARKS = {"met": "[green]met[/]", "missed": "[bold red]missed[/]", "not measured": "[yellow]not measured[/]"}
 
 
@@ -89,19 +92,20 @@ def _two_digits(value: float, small: str = ".2g") -> str:
 
 def breakdown_us(figure: Figure) -> dict[str, float]:
     """Where the microseconds between two answers of a busy server go: its stages, and what is left."""
-    known = {stage: figure.stages_us[stage] for stage in STAGES if stage in figure.stages_us}
+    known = {stage: figure.stages_us[stage] for stage in WORK if stage in figure.stages_us}
     return {**known, HTTP: max(0.0, 1e6 / figure.requests_per_s - sum(known.values()))}
 
 
 def stage_table(result: ShapeResult) -> Table:
-    """Our stages at the centre, microseconds per request; the total is what passes between two answers."""
+    """Our stages at the centre, microseconds per request; queue stands outside the total, the time between answers."""
     title = f"{result.title}: where a request's microseconds go, N = {CENTRE[0]}, {CENTRE[1]} connections"
-    table = results_table(title, "server", "form", *STAGES, HTTP, "total", left=2)
+    table = results_table(title, "server", "form", *WORK, HTTP, "total", QUEUE, left=2)
     for point, figure in result.figures.items():
         if (point.candidates, point.connections) == CENTRE:
             parts = breakdown_us(figure)
-            shown = [f"{parts[part]:.0f}" if part in parts else "" for part in (*STAGES, HTTP)]
-            table.add_row(point.server, point.form, *shown, f"{1e6 / figure.requests_per_s:.0f}")
+            shown = [f"{parts[part]:.0f}" if part in parts else "" for part in (*WORK, HTTP)]
+            waited = f"{figure.stages_us[QUEUE]:.0f}" if QUEUE in figure.stages_us else ""
+            table.add_row(point.server, point.form, *shown, f"{1e6 / figure.requests_per_s:.0f}", waited)
     return table
 
 

@@ -27,7 +27,7 @@ def result(plan: list[Point], failed: set[str] = frozenset()) -> ShapeResult:  #
             outcomes.append(Outcome(point=point, repetition=0, failure="not supported: no such key"))
             continue
         load = Load(requests_per_s=987.0 * place, p50_ms=0.123 * place, p99_ms=7.77 * place, requests=1)
-        stages = {"decode": 5.0, "infer": 10.0} if point.server in ("native", "onnxruntime") else {}
+        stages = {"decode": 5.0, "queue": 5000.0, "infer": 10.0} if point.server in ("native", "onnxruntime") else {}
         outcomes.append(Outcome(point=point, repetition=0, load=load, request_bytes=2300, stages_us=stages))
     steady = [Steady(server="native", form="item ids", repetition=0, rate=500.0, p50_ms=0.4, p99_ms=0.6)]
     in_process = {size: {"rows graph": 100.0 * size, "native": 5.0 * size} for size in CANDIDATES}
@@ -56,7 +56,7 @@ def test_a_form_that_is_not_supported_is_said_to_be() -> None:
     assert "not measured" in text
 
 
-def test_what_the_stages_leave_is_http_and_the_rest() -> None:
+def test_what_the_stages_leave_is_http_and_the_rest_and_waiting_is_no_work() -> None:
     found = result(centre_plan())
     figure = next(figure for figure in found.figures.values() if figure.stages_us)
     parts = breakdown_us(figure)
