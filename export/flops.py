@@ -77,7 +77,6 @@ def _shapes(
     names = [name for node in probe.graph.node for name in node.output if name and name not in known]
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: a table that is an input too is meant
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors only: a table listed as an input is meant
     _table = SharedTable(embedding, options)  # held until the session is gone
