@@ -182,7 +182,11 @@ static size_t dagfm_lay_out_work(const dagfm_model *m, dagfm_work *w, char *bloc
     w->state_DP = dagfm_take(block, &used, D * P);
     w->messages_LDP = dagfm_take(block, &used, (size_t)m->layers * D * P);
     w->sums_P = dagfm_take(block, &used, P);
-    w->rows_4D = dagfm_take(block, &used, 4 * D);
+    w->rows_FD = dagfm_take(block, &used, (size_t)m->context * D);
+    w->dots_FV = dagfm_take(block, &used, (size_t)m->context * (size_t)m->level->vec_floats);
+    w->room_RD = dagfm_take(block, &used, (size_t)m->level->vec_floats * D);
+    for (int i = 0; i < 2; i++) /* two floats have the room of one number of 64 bits */
+        w->rows[i] = (int64_t *)(void *)dagfm_take(block, &used, 2 * (size_t)m->candidates * lanes);
     w->base = dagfm_take(block, &used, states);
     w->state = dagfm_take(block, &used, states);
     w->dots = dagfm_take(block, &used, m->outer ? DAGFM_GROUP * (size_t)m->candidates * lanes : 0);

@@ -66,8 +66,10 @@ struct dagfm_model {
 
 struct dagfm_work {
     float *base_DP, *state_DP, *messages_LDP, *sums_P; /* context */
+    float *rows_FD, *dots_FV;                          /* its embeddings; a register for each of its fields */
     float *base, *state, *dots;                        /* a block of candidates */
-    float *rows_4D;                                    /* embeddings that are not stored as float */
+    float *room_RD;                                    /* embeddings that are not stored as float, a register's rows */
+    int64_t *rows[2];                                  /* [Fx, lanes] of this block and of the next */
     void *memory;
     dagfm_work *next; /* for a caller's list of free work areas */
 };
@@ -79,6 +81,9 @@ struct dagfm_work {
 #define ALWAYS_INLINE
 #define UNROLL
 #endif
+
+#define DAGFM_JOIN_AS_IS(a, b) a##_##b
+#define DAGFM_JOIN(a, b) DAGFM_JOIN_AS_IS(a, b)
 
 /* Call `function` with a constant as its last argument, so that the compiler unrolls for it. */
 #define BY_WIDTH(width, function, ...)                                                                                 \
@@ -97,87 +102,7 @@ static inline size_t dagfm_edges(int target, int width)
     return (size_t)width * (size_t)(2 * target + width + 1) / 2;
 }
 
-/* The row of the table that an id has, -1 if the field has no such id. */
-static inline int64_t dagfm_find(const dagfm_model *m, int field, int32_t id)
-{
-    return id < 0 || id >= m->sizes_F[field] ? -1 : m->first_F[field] + id;
-}
-
-/* The number of a finite float16, to the bit. Both cases are computed and one is taken, so that this is the same few
-   instructions for every number, and no float ever is subnormal, which would be slow. */
-static inline ALWAYS_INLINE float dagfm_half(uint16_t half)
-{
-    const uint32_t magnitude = half & 0x7fff, exponents = 127 - 15; /* between the zeros of the two exponents */
-    union {
-        uint32_t bits;
-        float number;
-    } value = {(magnitude << 13) + (exponents << 23)}, small = {.number = (float)(int32_t)magnitude * 0x1p-24f};
-    value.bits = (magnitude < 0x400 ? small.bits : value.bits) | (uint32_t)(half & 0x8000) << 16;
-    return value.number;
-}
-
-static inline ALWAYS_INLINE void dagfm_halves(const uint16_t *from, float *to, int count)
-{
-    for (int d = 0; d < count; d++)
-        to[d] = dagfm_half(from[d]);
-}
-
-/* to[d, k] = row[k][d]: one number at a time, or 4 x 4 of them in registers. */
-static inline void dagfm_transpose_1(const float *const *row, float *to, size_t stride, int dimension)
-{
-    for (int d = 0; d < dimension; d++)
-        to[(size_t)d * stride] = row[0][d];
-}
-
-#if defined(__GNUC__)
-typedef float dagfm_quad __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t dagfm_mask __attribute__((vector_size(16)));
-#if defined(__clang__)
-#define DAGFM_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
-#else
-#define DAGFM_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (dagfm_mask){i, j, k, l})
-#endif
-
-static inline ALWAYS_INLINE void dagfm_transpose_4(const float *const *row, float *to, size_t stride, int dimension)
-{
-    int d = 0;
-    for (; d + 4 <= dimension; d += 4, to += 4 * stride) {
-        const dagfm_quad a = *(const dagfm_quad *)(row[0] + d), b = *(const dagfm_quad *)(row[1] + d);
-        const dagfm_quad c = *(const dagfm_quad *)(row[2] + d), e = *(const dagfm_quad *)(row[3] + d);
-        const dagfm_quad ab01 = DAGFM_SHUFFLE(a, b, 0, 4, 1, 5), ab23 = DAGFM_SHUFFLE(a, b, 2, 6, 3, 7);
-        const dagfm_quad ce01 = DAGFM_SHUFFLE(c, e, 0, 4, 1, 5), ce23 = DAGFM_SHUFFLE(c, e, 2, 6, 3, 7);
-        *(dagfm_quad *)to = DAGFM_SHUFFLE(ab01, ce01, 0, 1, 4, 5);
-        *(dagfm_quad *)(to + stride) = DAGFM_SHUFFLE(ab01, ce01, 2, 3, 6, 7);
-        *(dagfm_quad *)(to + 2 * stride) = DAGFM_SHUFFLE(ab23, ce23, 0, 1, 4, 5);
-        *(dagfm_quad *)(to + 3 * stride) = DAGFM_SHUFFLE(ab23, ce23, 2, 3, 6, 7);
-    }
-    for (; d < dimension; d++, to += stride)
-        for (int k = 0; k < 4; k++)
-            to[k] = row[k][d];
-}
-#define DAGFM_TRANSPOSE(step, ...) ((step) == 4 ? dagfm_transpose_4(__VA_ARGS__) : dagfm_transpose_1(__VA_ARGS__))
-#else
-#define DAGFM_TRANSPOSE(step, ...) dagfm_transpose_1(__VA_ARGS__)
-#endif
-
-/* Ask for the embeddings of rows [from, to) ahead of their use; ids that do not exist are skipped. */
-static inline void dagfm_prefetch(const dagfm_model *m, const int32_t *ids, int64_t from, int64_t to)
-{
-#if defined(__GNUC__)
-    for (int64_t n = from; n < to; n++)
-        for (int f = 0; f < m->candidates; f++) {
-            const int64_t row = dagfm_find(m, m->context + f, ids[n * m->candidates + f]);
-            if (row < 0)
-                continue;
-            for (size_t at = 0; at < m->row_bytes; at += DAGFM_ALIGNMENT)
-                __builtin_prefetch(m->embedding_VD + (size_t)row * m->row_bytes + at);
-            if (m->stored == DAGFM_INT8)
-                __builtin_prefetch(m->scale_V + row);
-        }
-#else
-    (void)m, (void)ids, (void)from, (void)to;
-#endif
-}
+#include "dagfm_rows.h"
 
 /* ------------------------------------------------------------------------------------------------ instruction sets */
 
@@ -195,12 +120,14 @@ __attribute__((target("avx,f16c"))) static inline ALWAYS_INLINE void dagfm_halve
 #define VEC_FLOATS 16
 #define TARGET __attribute__((target("avx512f,fma,f16c")))
 #define NAME(x) x##_avx512
-#include "dagfm_kernel.h"
+#define TRANSPOSE dagfm_transpose_16
+#include "dagfm_level.h"
 #define HALVES dagfm_halves_f16c
 #define VEC_FLOATS 8
 #define TARGET __attribute__((target("avx2,fma,f16c")))
 #define NAME(x) x##_avx2
-#include "dagfm_kernel.h"
+#define TRANSPOSE dagfm_transpose_8
+#include "dagfm_level.h"
 
 static int dagfm_has_f16c(void)
 {
@@ -217,14 +144,16 @@ static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && dagfm
 #if defined(__GNUC__) && !defined(DAGFM_PORTABLE)
 #define DAGFM_BASELINE 4
 #define VEC_FLOATS 4 /* SSE2, NEON */
+#define TRANSPOSE dagfm_transpose_4
 #else
 #define DAGFM_BASELINE 1
 #define VEC_FLOATS 1 /* any C compiler */
+#define TRANSPOSE dagfm_transpose_1
 #endif
 #define HALVES dagfm_halves
 #define TARGET
 #define NAME(x) x##_baseline
-#include "dagfm_kernel.h"
+#include "dagfm_level.h"
 
 static int dagfm_always(void) { return 1; }
 
