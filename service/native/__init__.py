@@ -3,8 +3,10 @@
 `_dagfm`, behind NativeScorer: DAGFM-inner and DAGFM-outer, context once, any CPU.
 
     dagfm_core.h     what is computed and how it is laid out; no Python
+    dagfm_rows.h     rows of the embedding table: found, asked for ahead, converted, transposed
+    dagfm_level.h    everything of one instruction set, compiled once for each and chosen when a model is built
     dagfm_context.h  the arithmetic of the context, once per request
-    dagfm_kernel.h   the arithmetic of candidates, compiled once per instruction set and chosen when a model is built
+    dagfm_kernel.h   the arithmetic of a block of candidates, one or two registers wide
     dagfm_build.h    packing of weights
     dagfm.c          the module: interpreter lock released while scoring
     fuzz.c           random models and requests against the definition, for sanitizers
