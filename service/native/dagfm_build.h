@@ -83,15 +83,15 @@ static float *dagfm_pack_dot(const dagfm_model *m, const float *weight, int laye
     return packed;
 }
 
-/* q for `spread`: per target and DAGFM_GROUP dimensions all sources, those dimensions innermost. */
+/* q for `spread`: per target and a group of dimensions all sources, those dimensions innermost. */
 static float *dagfm_pack_spread(const dagfm_model *m, const float *weight, int layer, int target, int width,
                                 float *packed)
 {
     const int c = m->context, D = m->dimension;
     for (int s = target; s < target + width; s++)
-        for (int first = 0; first < D; first += DAGFM_GROUP)
+        for (int first = 0; first < D; first += m->level->group)
             for (int f = 0; f <= s; f++)
-                for (int d = first; d < D && d < first + DAGFM_GROUP; d++)
+                for (int d = first; d < D && d < first + m->level->group; d++)
                     *packed++ = dagfm_at(m, weight, layer, c + f, c + s, d);
     return packed;
 }
@@ -101,8 +101,8 @@ typedef float *dagfm_pack_fn(const dagfm_model *, const float *, int, int, int, 
 static void dagfm_pack(const dagfm_model *m, const float *weight_LFFD, dagfm_pack_fn *pack, float *packed)
 {
     for (int layer = 0; layer < m->layers; layer++)
-        for (int s = 0; s < m->candidates; s += DAGFM_GROUP) {
-            const int width = m->candidates - s < DAGFM_GROUP ? m->candidates - s : DAGFM_GROUP;
+        for (int s = 0; s < m->candidates; s += m->level->group) {
+            const int width = m->candidates - s < m->level->group ? m->candidates - s : m->level->group;
             packed = pack(m, weight_LFFD, layer, s, width, packed);
         }
 }
@@ -115,9 +115,9 @@ static void dagfm_pack_connection(dagfm_model *m, const float *connect_FF)
     for (int f = 0; f < c; f++)
         for (int s = f; s < F; s++)
             m->connect_FP[(size_t)f * (size_t)m->padded + (size_t)s] = connect_FF[(size_t)s * (size_t)F + (size_t)f];
-    for (int target = 0; target < m->candidates; target += DAGFM_GROUP)
-        for (int f = 0; f < m->candidates && f < target + DAGFM_GROUP; f++)
-            for (int s = f > target ? f : target; s < m->candidates && s < target + DAGFM_GROUP; s++)
+    for (int target = 0; target < m->candidates; target += m->level->group)
+        for (int f = 0; f < m->candidates && f < target + m->level->group; f++)
+            for (int s = f > target ? f : target; s < m->candidates && s < target + m->level->group; s++)
                 *packed++ = connect_FF[(size_t)(c + s) * (size_t)F + (size_t)(c + f)];
     for (int s = c; s < F; s++)
         for (int f = 0; f <= s; f++)
@@ -189,7 +189,7 @@ static size_t dagfm_lay_out_work(const dagfm_model *m, dagfm_work *w, char *bloc
         w->rows[i] = (int64_t *)(void *)dagfm_take(block, &used, 2 * (size_t)m->candidates * lanes);
     w->base = dagfm_take(block, &used, states);
     w->state = dagfm_take(block, &used, states);
-    w->dots = dagfm_take(block, &used, m->outer ? DAGFM_GROUP * (size_t)m->candidates * lanes : 0);
+    w->dots = dagfm_take(block, &used, m->outer ? (size_t)m->level->group * (size_t)m->candidates * lanes : 0);
     return used;
 }
 

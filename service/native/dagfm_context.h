@@ -14,7 +14,7 @@ FN void NAME(sum_sources)(const float *weight, size_t of_field, size_t of_dimens
                           size_t factor_of_field, size_t factor_of_dimension, int sources, float *targets, size_t P,
                           const int width)
 {
-    vec sum[DAGFM_GROUP];
+    vec sum[GROUP];
     UNROLL for (int k = 0; k < width; k++)
         sum[k] = BROADCAST(0.0f);
     for (int f = 0; f < sources; f++, weight += of_field, factor += factor_of_field)
@@ -29,8 +29,8 @@ FN void NAME(send_inner)(const dagfm_model *m, const float *state_DP, const floa
 {
     const size_t P = (size_t)m->padded, edges = P * (size_t)m->dimension;
     for (int s = 0; s < m->padded; s += VEC_FLOATS)
-        for (int d = 0; d < m->dimension; d += DAGFM_GROUP) {
-            const int width = m->dimension - d < DAGFM_GROUP ? m->dimension - d : DAGFM_GROUP;
+        for (int d = 0; d < m->dimension; d += GROUP) {
+            const int width = m->dimension - d < GROUP ? m->dimension - d : GROUP;
             const size_t at = (size_t)d * P;
             BY_WIDTH(width, NAME(sum_sources), p + at + s, edges, P, state_DP + at, 1, P, NAME(sources)(m, s),
                      messages_DP + at + s, P);
@@ -58,7 +58,7 @@ FN void NAME(dot_sources)(const dagfm_model *m, const float *state_DP, const flo
 FN void NAME(spread_sources)(const vec *dots, const float *q, size_t of_field, int sources, float *targets, size_t P,
                              const int width)
 {
-    vec sum[DAGFM_GROUP];
+    vec sum[GROUP];
     UNROLL for (int k = 0; k < width; k++)
         sum[k] = BROADCAST(0.0f);
     for (int f = 0; f < sources; f++, q += of_field)
@@ -76,8 +76,8 @@ FN void NAME(send_outer)(const dagfm_model *m, const float *state_DP, const floa
     for (int s = 0; s < m->padded; s += VEC_FLOATS) {
         const int sources = NAME(sources)(m, s);
         NAME(dot_sources)(m, state_DP, p + s, sources, dots);
-        for (int d = 0; d < m->dimension; d += DAGFM_GROUP) {
-            const int width = m->dimension - d < DAGFM_GROUP ? m->dimension - d : DAGFM_GROUP;
+        for (int d = 0; d < m->dimension; d += GROUP) {
+            const int width = m->dimension - d < GROUP ? m->dimension - d : GROUP;
             const size_t at = (size_t)d * P + (size_t)s;
             BY_WIDTH(width, NAME(spread_sources), dots, q + at, edges, sources, messages_DP + at, P);
         }
@@ -114,8 +114,8 @@ FN int64_t NAME(embed_context)(const dagfm_model *m, const int32_t *ids, float *
             memcpy(room, row, D * sizeof(float));
     }
     for (int s = 0; s < m->padded; s += VEC_FLOATS)
-        for (int d = 0; d < m->dimension; d += DAGFM_GROUP) {
-            const int width = m->dimension - d < DAGFM_GROUP ? m->dimension - d : DAGFM_GROUP;
+        for (int d = 0; d < m->dimension; d += GROUP) {
+            const int width = m->dimension - d < GROUP ? m->dimension - d : GROUP;
             BY_WIDTH(width, NAME(sum_sources), m->connect_FP + s, P, 0, rows_FD + d, D, 1, NAME(sources)(m, s),
                      base_DP + (size_t)d * P + (size_t)s, P);
         }

@@ -22,7 +22,6 @@
 #endif
 
 #define DAGFM_OK (-1)       /* every id was inside its field's table */
-#define DAGFM_GROUP 4       /* targets computed side by side: 4 x 2 accumulators fit the 16 registers of AVX2 */
 #define DAGFM_ALIGNMENT 64  /* bytes; a cache line and the widest register */
 #define DAGFM_LIMIT 4096    /* most fields, dimensions and layers */
 
@@ -44,7 +43,7 @@ typedef int64_t dagfm_score_fn(const dagfm_model *, const dagfm_work *, const in
 
 typedef struct {
     const char *name;
-    int vec_floats;
+    int vec_floats, group; /* numbers in a register; targets, or dimensions of one, computed side by side */
     dagfm_score_fn *score;
     int (*supported)(void);
 } dagfm_level;
@@ -76,7 +75,7 @@ struct dagfm_work {
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 4")
+#define UNROLL _Pragma("GCC unroll 8")
 #else
 #define ALWAYS_INLINE
 #define UNROLL
@@ -85,14 +84,24 @@ struct dagfm_work {
 #define DAGFM_JOIN_AS_IS(a, b) a##_##b
 #define DAGFM_JOIN(a, b) DAGFM_JOIN_AS_IS(a, b)
 
-/* Call `function` with a constant as its last argument, so that the compiler unrolls for it. */
-#define BY_WIDTH(width, function, ...)                                                                                 \
+/* Call `function` with a constant as its last argument, so that the compiler unrolls for it: 1 to 4, or 1 to 8. */
+#define BY_WIDTH_4(width, function, ...)                                                                               \
     do {                                                                                                               \
         switch (width) {                                                                                               \
         case 1: function(__VA_ARGS__, 1); break;                                                                       \
         case 2: function(__VA_ARGS__, 2); break;                                                                       \
         case 3: function(__VA_ARGS__, 3); break;                                                                       \
         default: function(__VA_ARGS__, 4); break;                                                                      \
+        }                                                                                                              \
+    } while (0)
+#define BY_WIDTH_8(width, function, ...)                                                                               \
+    do {                                                                                                               \
+        switch (width) {                                                                                               \
+        case 5: function(__VA_ARGS__, 5); break;                                                                       \
+        case 6: function(__VA_ARGS__, 6); break;                                                                       \
+        case 7: function(__VA_ARGS__, 7); break;                                                                       \
+        case 8: function(__VA_ARGS__, 8); break;                                                                       \
+        default: BY_WIDTH_4(width, function, __VA_ARGS__);                                                             \
         }                                                                                                              \
     } while (0)
 
@@ -121,12 +130,16 @@ __attribute__((target("avx,f16c"))) static inline ALWAYS_INLINE void dagfm_halve
 #define TARGET __attribute__((target("avx512f,fma,f16c")))
 #define NAME(x) x##_avx512
 #define TRANSPOSE dagfm_transpose_16
+#define GROUP 8 /* 8 x 2 sums in 32 registers: enough that none is waited for */
+#define BY_WIDTH BY_WIDTH_8
 #include "dagfm_level.h"
 #define HALVES dagfm_halves_f16c
 #define VEC_FLOATS 8
 #define TARGET __attribute__((target("avx2,fma,f16c")))
 #define NAME(x) x##_avx2
 #define TRANSPOSE dagfm_transpose_8
+#define GROUP 4 /* 4 x 2 sums in 16 registers */
+#define BY_WIDTH BY_WIDTH_4
 #include "dagfm_level.h"
 
 static int dagfm_has_f16c(void)
@@ -136,7 +149,7 @@ static int dagfm_has_f16c(void)
 }
 static int dagfm_has_avx512(void) { return __builtin_cpu_supports("avx512f") && dagfm_has_f16c(); }
 static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && dagfm_has_f16c(); }
-#define DAGFM_DISPATCHED {"avx512", 16, score_avx512, dagfm_has_avx512}, {"avx2", 8, score_avx2, dagfm_has_avx2},
+#define DAGFM_DISPATCHED {"avx512", 16, 8, score_avx512, dagfm_has_avx512}, {"avx2", 8, 4, score_avx2, dagfm_has_avx2},
 #else
 #define DAGFM_DISPATCHED
 #endif
@@ -153,12 +166,14 @@ static int dagfm_has_avx2(void) { return __builtin_cpu_supports("avx2") && dagfm
 #define HALVES dagfm_halves
 #define TARGET
 #define NAME(x) x##_baseline
+#define GROUP 4
+#define BY_WIDTH BY_WIDTH_4
 #include "dagfm_level.h"
 
 static int dagfm_always(void) { return 1; }
 
 /* Best first. */
-static const dagfm_level DAGFM_LEVELS[] = {DAGFM_DISPATCHED{"baseline", DAGFM_BASELINE, score_baseline, dagfm_always}};
+static const dagfm_level DAGFM_LEVELS[] = {DAGFM_DISPATCHED{"baseline", DAGFM_BASELINE, 4, score_baseline, dagfm_always}};
 #define DAGFM_LEVEL_COUNT (sizeof DAGFM_LEVELS / sizeof *DAGFM_LEVELS)
 
 /* The level of this name, the best one for NULL; NULL if this machine has it not. */

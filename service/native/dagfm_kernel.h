@@ -17,7 +17,7 @@ FN void BLOCK(gather)(const dagfm_model *m, const int64_t *rows, float *state, f
 }
 
 /* sum[k] += Σ_{f ≤ target + k} state[f] · weight, for `width` neighbouring targets at once. */
-FN void BLOCK(collect)(const vec *state, size_t stride, const float *weight, int target, vec sum[DAGFM_GROUP][VECS],
+FN void BLOCK(collect)(const vec *state, size_t stride, const float *weight, int target, vec sum[GROUP][VECS],
                       const int width)
 {
     for (int f = 0; f <= target; f++, weight += width) {
@@ -39,7 +39,7 @@ FN void BLOCK(group_inner)(const dagfm_model *m, const float *weight, const floa
     const size_t field = VECS * m->field_stride, dimension = VECS * m->dimension_stride;
     const size_t edges = logit ? dagfm_edges(target, width) : 0; /* the connection has one weight for every d */
     for (int d = 0; d < m->dimension; d++) {
-        vec sum[DAGFM_GROUP][VECS];
+        vec sum[GROUP][VECS];
         UNROLL for (int k = 0; k < width; k++)
             EACH sum[k][v] = BROADCAST(once_DP[(size_t)d * (size_t)m->padded + (size_t)k]);
         BLOCK(collect)(from + (size_t)d * dimension, field, weight + (size_t)d * edges, target, sum, width);
@@ -62,7 +62,7 @@ FN void BLOCK(group_inner)(const dagfm_model *m, const float *weight, const floa
 /* dots[k, f] = ⟨state_f, p[f, target + k]⟩ for one source and `width` targets. */
 FN void BLOCK(dot)(const vec *state, const float *p, vec *dots, size_t stride, int dimension, const int width)
 {
-    vec sum[DAGFM_GROUP][VECS];
+    vec sum[GROUP][VECS];
     UNROLL for (int k = 0; k < width; k++)
         EACH sum[k][v] = BROADCAST(0.0f);
     for (int d = 0; d < dimension; d++, p += width, state += VECS)
@@ -76,7 +76,7 @@ FN void BLOCK(dot)(const vec *state, const float *p, vec *dots, size_t stride, i
 FN void BLOCK(spread)(const vec *dots, int sources, const float *q, const float *once, size_t once_stride,
                      const vec *base, vec *to, vec total[VECS], const int width)
 {
-    vec sum[DAGFM_GROUP][VECS];
+    vec sum[GROUP][VECS];
     UNROLL for (int k = 0; k < width; k++)
         EACH sum[k][v] = BROADCAST(once[(size_t)k * once_stride]);
     for (int f = 0; f < sources; f++, q += width, dots += VECS)
@@ -106,8 +106,8 @@ FN void BLOCK(group_outer)(const dagfm_model *m, const float *p, const float *q,
         const size_t at = VECS * (size_t)(target + k) * (size_t)D;
         vec total[VECS];
         EACH total[v] = BROADCAST(0.0f);
-        for (int d = 0; d < D; d += DAGFM_GROUP) {
-            const int part = D - d < DAGFM_GROUP ? D - d : DAGFM_GROUP;
+        for (int d = 0; d < D; d += GROUP) {
+            const int part = D - d < GROUP ? D - d : GROUP;
             BY_WIDTH(part, BLOCK(spread), dots + (size_t)k * stride, sources, q, once_DP + (size_t)d * P + (size_t)k, P,
                      base + at + VECS * (size_t)d, to + at + VECS * (size_t)d, total);
             q += (size_t)sources * (size_t)part;
@@ -124,8 +124,8 @@ FN void BLOCK(layer)(const dagfm_model *m, const dagfm_work *w, int layer, const
     const float *p = m->p + (size_t)layer * edges, *q = m->outer ? m->q + (size_t)layer * edges : NULL;
     const float *once = w->messages_LDP + (size_t)layer * (size_t)m->dimension * (size_t)m->padded + m->context;
     const float *readout = m->readout_TF + (size_t)(layer + 1) * (size_t)m->fields + m->context;
-    for (int s = (m->candidates - 1) / DAGFM_GROUP * DAGFM_GROUP; s >= 0; s -= DAGFM_GROUP) {
-        const int width = m->candidates - s < DAGFM_GROUP ? m->candidates - s : DAGFM_GROUP;
+    for (int s = (m->candidates - 1) / GROUP * GROUP; s >= 0; s -= GROUP) {
+        const int width = m->candidates - s < GROUP ? m->candidates - s : GROUP;
         const size_t at = dagfm_edges(0, s) * (size_t)m->dimension;
         if (m->outer)
             BLOCK(group_outer)(m, p + at, q + at, once + s, base, from, to, (vec *)w->dots, readout + s, logit, s, width);
@@ -145,8 +145,8 @@ FN void BLOCK(embed)(const dagfm_model *m, const dagfm_work *w, const int64_t *r
         BLOCK(gather)(m, rows, w->base, w->room_RD, DAGFM_FLOAT16);
     else
         BLOCK(gather)(m, rows, w->base, w->room_RD, DAGFM_INT8);
-    for (int s = (m->candidates - 1) / DAGFM_GROUP * DAGFM_GROUP; m->mixes && s >= 0; s -= DAGFM_GROUP) {
-        const int width = m->candidates - s < DAGFM_GROUP ? m->candidates - s : DAGFM_GROUP;
+    for (int s = (m->candidates - 1) / GROUP * GROUP; m->mixes && s >= 0; s -= GROUP) {
+        const int width = m->candidates - s < GROUP ? m->candidates - s : GROUP;
         const float *weight = m->connect + dagfm_edges(0, s), *once = w->base_DP + m->context + s;
         BY_WIDTH(width, BLOCK(group_inner), m, weight, once, base, base, base, NULL, NULL, s);
     }

@@ -5,6 +5,7 @@
        NAME(x)      x with the instruction set's name appended
        HALVES       how it turns float16 into float
        TRANSPOSE    how it turns the rows of VEC_FLOATS candidates into registers
+       GROUP        targets, or dimensions of one, computed side by side; BY_WIDTH calls for each number of them
 
    Candidates are processed in blocks of two registers, the last one of one if that is enough, candidates last: a weight is
    broadcast, a register holds one number of VEC_FLOATS candidates, and no sum ever runs across a register. Context
@@ -87,5 +88,7 @@ TARGET static int64_t NAME(score)(const dagfm_model *m, const dagfm_work *w, con
 #undef NAME
 #undef HALVES
 #undef TRANSPOSE
+#undef BY_WIDTH
+#undef GROUP
 #undef TARGET
 #undef VEC_FLOATS

@@ -108,21 +108,32 @@ __attribute__((target("avx2"))) static inline ALWAYS_INLINE void dagfm_transpose
 }
 #endif
 
+#if defined(__GNUC__)
+#define DAGFM_PREFETCH(at) __builtin_prefetch(at)
+#else
+#define DAGFM_PREFETCH(at) ((void)(at))
+#endif
+
 /* The rows of field f of `count` candidates into rows[lanes], asked for ahead of their use; lanes beyond the last candidate
    get its row. DAGFM_OK, or the position of the first candidate whose id the field does not have. */
 static inline int64_t dagfm_locate(const dagfm_model *m, const int32_t *ids, int f, int count, int lanes, int64_t *rows)
 {
+    const int64_t first = m->first_F[m->context + f], size = m->sizes_F[m->context + f], step = m->candidates;
+    const size_t row_bytes = m->row_bytes;
+    const char *table = m->embedding_VD;
+    ids += f;
     for (int n = 0; n < count; n++) {
-        const int64_t row = rows[n] = dagfm_find(m, m->context + f, ids[(int64_t)n * m->candidates + f]);
-        if (row < 0)
+        const int64_t id = ids[n * step];
+        if (id < 0 || id >= size)
             return n;
-#if defined(__GNUC__)
-        for (size_t at = 0; at < m->row_bytes; at += DAGFM_ALIGNMENT)
-            __builtin_prefetch(m->embedding_VD + (size_t)row * m->row_bytes + at);
-        if (m->stored == DAGFM_INT8)
-            __builtin_prefetch(m->scale_V + row);
-#endif
+        rows[n] = first + id;
+        DAGFM_PREFETCH(table + (size_t)rows[n] * row_bytes);
     }
+    for (size_t at = DAGFM_ALIGNMENT; at < row_bytes; at += DAGFM_ALIGNMENT)
+        for (int n = 0; n < count; n++)
+            DAGFM_PREFETCH(table + (size_t)rows[n] * row_bytes + at);
+    for (int n = 0; m->stored == DAGFM_INT8 && n < count; n++)
+        DAGFM_PREFETCH(m->scale_V + rows[n]);
     for (int n = count; n < lanes; n++)
         rows[n] = rows[count - 1];
     return DAGFM_OK;
