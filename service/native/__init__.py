@@ -14,6 +14,7 @@
 `_encode`, behind service.loops: values to ids, ids checked and counted, logits to probabilities.
 
     table.h          text → number, look-ups of a whole column side by side; no Python
+    encode_batch.h   Python values to texts to numbers
     encode_table.h   the type Table and a context's row
     encode.c         the module and the loops over ids and logits
     fuzz_table.c     random tables against a search, for sanitizers
