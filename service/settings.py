@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cpus import effective_cpus, whole_cpus
@@ -66,6 +66,25 @@ class Settings(BaseSettings):
     scorer: Literal["auto", "native", "onnxruntime"] = "auto"
     """What scores a bundle that has weights: auto takes the native scorer where it is built and agrees with
     onnxruntime, native refuses the bundle otherwise, onnxruntime never tries it. Other bundles run as graphs."""
+    events: str = "sqlite:events.sqlite3"
+    """Where exposures, feedback and the experiments' documents are kept: `sqlite:PATH` or `postgresql://...`; empty
+    for nowhere, then there is no experiment and no feedback."""
+    experiment: Path | None = None
+    """TOML file of the experiments to begin with, put in force where the event store has none yet."""
+    arms: dict[str, str] = Field(default_factory=dict)
+    """Further arms as JSON, name → bundle directory or URL of another service's predict path, e.g.
+    `{"v2": "bundles/v2", "far": "http://teacher:8000/predict"}`."""
+    admin_token: SecretStr | None = None
+    """Bearer token that changes experiments and forces arms; without one neither can be done."""
+    token_key: SecretStr | None = None
+    """Key that signs a token into every answer of an experiment; feedback must then bring it back."""
+    attribution_hours: float = Field(default=24.0, gt=0, allow_inf_nan=False)
+    """Hours after an exposure in which its clicks count; later ones are stored and flagged."""
+    raw_units: bool = False
+    """Whether units are stored as they are besides their keyed hash."""
+    log_probabilities: bool = True
+    """Whether answers of an experiment are stored with all their probabilities and item ids: 4 bytes a candidate and
+    the ids. Without them a report has no calibration, log loss or AUC."""
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
 

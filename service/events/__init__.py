@@ -1,0 +1,1 @@
+"""What happened: exposures, answers, feedback, shadow comparisons, and every document the experiments ran under."""

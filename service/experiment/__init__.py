@@ -1,0 +1,1 @@
+"""The experiment: who sees which arm, and what came of it."""
