@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,6 +26,26 @@ class StoreFullError(StoreError):
     """There is no room for what was to be written; nothing of it was."""
 
 
+class StoreAwayError(StoreError):
+    """The database cannot be reached or is busy for too long; nothing was written, and trying again may help."""
+
+
+class Session(Protocol):
+    """SQL within one transaction; a question mark stands for every value."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        ...
+
+    def chunks(self, sql: str, values: Sequence[Any] = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query, some thousands at a time."""
+        ...
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement; how many rows it wrote or deleted."""
+        ...
+
+
 @dataclass(kw_only=True, slots=True)
 class Batch:
     """Records that are written in one transaction."""
@@ -38,6 +59,15 @@ class Batch:
 
 class EventStore(Protocol):
     """A database of events. Every method may be called from any thread; one caller at a time writes."""
+
+    name: str
+    """Its URL without a password, for messages."""
+    attribution_ms: int
+    """Milliseconds after an exposure in which its feedback counts."""
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """One consistent view of everything committed, for bulk reads; it never holds up a writer."""
+        ...
 
     def write(self, batch: Batch) -> list[FeedbackStatus]:
         """Write a batch, durable when this returns; what became of each feedback event, in order.

@@ -1,0 +1,46 @@
+"""From the URL in the settings to the store it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from service.events.sql import SqlStore
+from service.events.sqlite import SqliteStore
+from service.events.store import StoreError
+
+EXPECTED = "sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+
+def open_store(url: str, attribution_ms: int) -> SqlStore:
+    """The event store at `url`, its tables made or migrated.
+
+    Args:
+        url: `sqlite:relative/path`, `sqlite:/absolute/path` or `postgresql://...`.
+        attribution_ms: milliseconds after an exposure in which its feedback counts.
+
+    Raises:
+        StoreError: no such kind of URL, or the store cannot be opened; the message has no password.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "sqlite" and rest:
+        return SqliteStore(Path(rest), attribution_ms)
+    if scheme in {"postgresql", "postgres"}:
+        from service.events.postgres import PostgresStore  # noqa: PLC0415 - its driver is an extra
+
+        return PostgresStore(url, attribution_ms)
+    raise StoreError(f"event store: got {without_password(url)!r}, expected {EXPECTED}; correct CTR_EVENTS")
+
+
+def without_password(url: str) -> str:
+    """The URL as a message may show it."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        return url.partition(":")[0] + ":..."
+    user, _, host = parts.netloc.rpartition("@")
+    if password is not None:
+        parts = parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}")
+    query = "&".join("password=***" if part.startswith("password=") else part for part in parts.query.split("&"))
+    return parts._replace(query=query).geturl()

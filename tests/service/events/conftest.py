@@ -1,0 +1,121 @@
+"""Stores of both kinds, empty for each test: SQLite in a file, PostgreSQL in a private server started for the session.
+
+The server is made from whatever binaries are installed (Debian: `apt-get install postgresql`). Where there are none the
+tests that need it are skipped, or fail if REQUIRE_POSTGRES=1 says that they must not be.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.events import open_store
+from service.events.sql import SqlStore
+from tests.service.events.builders import ATTRIBUTION_MS
+
+_databases = count()
+
+
+class Postgres:
+    """A private server on a socket of its own."""
+
+    def __init__(self, binaries: Path, home: Path) -> None:
+        self._binaries = binaries
+        self._home = home
+        self._user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+        if self._user is not None:
+            with suppress(KeyError):
+                pwd.getpwnam(self._user)
+                shutil.chown(home, self._user)
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+        self.start()
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._home}"
+        self._run("pg_ctl", "start", "--wait", "--log", str(self._home / "log"), "--options", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "stop", "--wait", "--mode", mode)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres:secret@/{database}?host={self._home}"
+
+    def new_url(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"events_{next(_databases)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), "--pgdata", str(self._home / "data"), *arguments]
+        done = subprocess.run(
+            command, user=self._user, cwd=self._home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def _binaries() -> Path | None:
+    found = [Path(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        found.insert(0, Path(on_path).resolve().parent)
+    return next((path for path in found if (path / "initdb").exists() and (path / "pg_ctl").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running server; its files are gone afterwards."""
+    binaries = _binaries()
+    if binaries is None:
+        reason = "needs PostgreSQL: initdb and pg_ctl on the PATH or in /usr/lib/postgresql/*/bin"
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"{reason}; REQUIRE_POSTGRES=1 says it is there")
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="ctr-postgres-") as home:
+        server = Postgres(binaries, Path(home))
+        yield server
+        server.stop("immediate")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/events.sqlite3"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_url()
+
+
+OpenStore = Callable[..., SqlStore]
+
+
+@pytest.fixture
+def reopen(url: str) -> Iterator[OpenStore]:
+    """Opens the store of this test, as often as asked."""
+    opened: list[SqlStore] = []
+
+    def open_one(**options: Any) -> SqlStore:
+        opened.append(open_store(url, **{"attribution_ms": ATTRIBUTION_MS, **options}))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(reopen: OpenStore) -> SqlStore:
+    """An empty store, once of each kind."""
+    return reopen()
