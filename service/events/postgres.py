@@ -56,7 +56,11 @@ class PostgresStore(SqlStore):
         self._url = url
         self._writer = _Kept(self)
         self._reader = _Kept(self)
-        self.migrate()
+        try:
+            self.migrate()
+        except StoreError:
+            self.close()
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

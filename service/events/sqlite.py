@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
@@ -55,11 +55,13 @@ class SqliteStore(SqlStore):
         self._path = path
         self._write_lock = Lock()
         self._glance_lock = Lock()
-        with self._explained("opened"):
+        with ExitStack() as undone, self._explained("opened"):
             self._writer = self._connect()
+            undone.callback(self._writer.close)
             self._begin_log()
             self.migrate()
             self._reader = self._connect()
+            undone.pop_all()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

@@ -102,6 +102,22 @@ OpenStore = Callable[..., SqlStore]
 
 
 @pytest.fixture
+def open_other(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], SqlStore]]:
+    """Opens another empty store of the same kind as `url`."""
+    opened: list[SqlStore] = []
+
+    def open_one() -> SqlStore:
+        is_file = url.startswith("sqlite:")
+        other = f"sqlite:{tmp_path}/other.sqlite3" if is_file else request.getfixturevalue("postgres").new_url()
+        opened.append(open_store(other, ATTRIBUTION_MS))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
 def reopen(url: str) -> Iterator[OpenStore]:
     """Opens the store of this test, as often as asked."""
     opened: list[SqlStore] = []
