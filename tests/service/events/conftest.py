@@ -135,3 +135,11 @@ def reopen(url: str) -> Iterator[OpenStore]:
 def store(reopen: OpenStore) -> SqlStore:
     """An empty store, once of each kind."""
     return reopen()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[SqlStore]:
+    """An empty SQLite store."""
+    opened = open_store(f"sqlite:{tmp_path}/events.sqlite3", ATTRIBUTION_MS)
+    yield opened
+    opened.close()
