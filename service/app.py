@@ -18,10 +18,13 @@ from service.api.v2.documents import infer_examples
 from service.api.v2.routes import INFER_PATHS
 from service.bundle import Bundle
 from service.cpus import effective_cpus
+from service.experiment.metrics import ExperimentMetrics
+from service.experiment.start import experiments
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.models import example_requests
-from service.scoring import OnnxScorer, ScorerFactory
+from service.remote import opened
+from service.scoring import ScorerFactory
 from service.settings import Settings
 from service.state import ARMS, STUDENT, State
 
@@ -67,8 +70,8 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         settings: everything that may differ between deployments.
         scorer_factories: arm → what runs its model; onnxruntime for an arm that is not named.
     """
-    factories = {**dict.fromkeys(ARMS, OnnxScorer), **(scorer_factories or {})}
-    state = State(settings=settings, metrics=Metrics(), scorer_factories=factories)
+    state = State(settings=settings, metrics=Metrics(), scorer_factories=scorer_factories or {})
+    experiment_metrics = ExperimentMetrics(state.metrics)
     state.metrics.effective_cpus.set(effective_cpus())
 
     hot: dict[str, HotPath] = hot_paths(state)
@@ -76,9 +79,14 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.load()
-        hot.update(hot_paths(state))
-        app.openapi_schema = None
-        async with state.metrics.publishing():
+        async with (
+            state.metrics.publishing(),
+            opened(state.remotes.values()),
+            experiments(state, experiment_metrics) as running,
+        ):
+            state.running = running
+            hot.update(hot_paths(state))
+            app.openapi_schema = None
             yield
         state.close()
 

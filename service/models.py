@@ -16,6 +16,7 @@ from service.api.problems import ProblemError
 from service.api.requests import RequestReader
 from service.api.v2.requests import InferReader
 from service.bundle import Bundle, BundleError, Field, Flops, Ids, read_bundle
+from service.bundle.encoder_files import CATALOGUE, SCHEMA, VOCABULARY
 from service.scoring import (
     TOLERANCE,
     Choice,
@@ -57,6 +58,11 @@ class LoadedModel:
     """Which scorer answers and why."""
     flops: Flops
     """Multiplications of the scorer that answers."""
+
+    @property
+    def reads_as(self) -> tuple[str | None, ...]:
+        """Equal for two models that turn every request into the same ids."""
+        return tuple(self.bundle.manifest.files.get(name) for name in (SCHEMA, VOCABULARY, CATALOGUE))
 
     @property
     def scorer(self) -> Scorer:

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cpus import effective_cpus, whole_cpus
@@ -16,6 +24,10 @@ from service.cpus import effective_cpus, whole_cpus
 PREFIX = "CTR_"
 ELSEWHERE = frozenset({"CTR_DATA", "CTR_RUNS", "CTR_BUNDLES"})
 """Variables of training and export: a shell that has them may start the service too."""
+
+
+ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""As in a document of experiments."""
 
 
 class SettingsError(ValueError):
@@ -71,9 +83,9 @@ class Settings(BaseSettings):
     for nowhere, then there is no experiment and no feedback."""
     experiment: Path | None = None
     """TOML file of the experiments to begin with, put in force where the event store has none yet."""
-    arms: dict[str, str] = Field(default_factory=dict)
+    arms: dict[ArmName, str] = Field(default_factory=dict)
     """Further arms as JSON, name → bundle directory or URL of another service's predict path, e.g.
-    `{"v2": "bundles/v2", "far": "http://teacher:8000/predict"}`."""
+    `{"v2": "bundles/v2", "teacher": "http://teacher:8000/student/predict"}`; `student` is never one of them."""
     admin_token: SecretStr | None = None
     """Bearer token that changes experiments and forces arms; without one neither can be done."""
     token_key: SecretStr | None = None
@@ -87,6 +99,13 @@ class Settings(BaseSettings):
     the ids. Without them a report has no calibration, log loss or AUC."""
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
+
+    @field_validator("arms")
+    @classmethod
+    def _student_is_another_setting(cls, arms: dict[str, str]) -> dict[str, str]:
+        if "student" in arms:
+            raise ValueError("names other than student, whose bundle is CTR_STUDENT_BUNDLE")
+        return arms
 
     @field_validator("student_threads", mode="before")
     @classmethod

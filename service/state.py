@@ -16,16 +16,19 @@ from service.api.contexts import ContextCache
 from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
 from service.bundle import UNKNOWN_ID, Flops, Ids
+from service.experiment.running import Running
 from service.lanes import Lane, StudentLane, TeacherLane
 from service.loops import count
 from service.metrics import Metrics, ProbabilityHistogram, StageTimers
 from service.models import LoadedModel, LoadError, load_model
-from service.scoring import ScorerFactory
+from service.remote import Remote, is_url
+from service.scoring import OnnxScorer, ScorerFactory
 from service.settings import Settings
 
 STUDENT = "student"
 TEACHER = "teacher"
 ARMS = (STUDENT, TEACHER)
+"""The arms that need no setting of their own; CTR_ARMS names further ones."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,21 +74,43 @@ class State:
     settings: Settings
     metrics: Metrics
     scorer_factories: Mapping[str, ScorerFactory]
-    """Arm → what turns its model.onnx into a scorer."""
+    """Arm → what turns its model.onnx into a scorer; onnxruntime for an arm that is not named."""
     arms: dict[str, Arm] = field(default_factory=dict)
     """The arms that answer."""
+    remotes: dict[str, Remote] = field(default_factory=dict)
+    """Arms that other services answer for."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """Why an arm that should answer does not."""
+    """Why an arm that should answer does not, and why there are no experiments."""
+    running: Running | None = None
+    """What experiments need; None where there are none."""
 
     def load(self) -> None:
         """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""
         self.reasons[STUDENT] = "its bundle is still being read"
         self._load_arm(STUDENT, self.settings.student_bundle)
+        if TEACHER not in self.settings.arms:
+            self._load_teacher()
+        for name, where in self.settings.arms.items():
+            if is_url(where):
+                self.remotes[name] = self._remote(name, where)
+            else:
+                self._load_arm(name, Path(where))
+
+    def _load_teacher(self) -> None:
         teacher = self.settings.teacher_bundle
         if teacher is not None and teacher.exists():
             self._load_arm(TEACHER, teacher)
         elif teacher is not None and "teacher_bundle" in self.settings.model_fields_set:
             self.reasons[TEACHER] = f"{teacher} does not exist, though the settings name it"
+
+    def _remote(self, name: str, url: str) -> Remote:
+        settings = self.settings
+        return Remote(name, url, timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
+
+    @property
+    def answering(self) -> list[str]:
+        """Names of the arms that answer, those of other services included."""
+        return [*self.arms, *self.remotes]
 
     def close(self) -> None:
         """Stop every lane."""
@@ -100,7 +125,8 @@ class State:
         if name == STUDENT:
             raise self.not_ready()
         reason = self.reasons.get(name, f"there is no bundle at {self.settings.teacher_bundle}")
-        detail = f"{reason}; give one with CTR_TEACHER_BUNDLE and start again, or ask the student"
+        setting = "CTR_TEACHER_BUNDLE" if name == TEACHER else "CTR_ARMS"
+        detail = f"{reason}; give one with {setting} and start again, or ask the student"
         raise ProblemError(Problem.NO_TEACHER, detail)
 
     def not_ready(self) -> ProblemError:
@@ -114,7 +140,7 @@ class State:
         try:
             model = load_model(
                 path,
-                scorer_factory=self.scorer_factories[name],
+                scorer_factory=self.scorer_factories.get(name, OnnxScorer),
                 max_candidates=self.settings.max_candidates,
                 wanted=self.settings.scorer,
                 contexts=self._contexts(name),
@@ -157,13 +183,14 @@ class State:
 
     def _lane(self, name: str, flops: Flops) -> Lane:
         settings = self.settings
-        if name == TEACHER:
-            return TeacherLane(timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
-        return StudentLane(
-            flops=flops,
-            inline_multiplications=settings.inline_multiplications,
-            threads=settings.student_threads,
-        )
+        light = flops.of_request(flops.candidates) <= settings.inline_multiplications
+        if name == STUDENT or (name != TEACHER and light):
+            return StudentLane(
+                flops=flops,
+                inline_multiplications=settings.inline_multiplications,
+                threads=settings.student_threads,
+            )
+        return TeacherLane(timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
 
 
 def described(arm: Arm) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partialmethod
@@ -41,6 +42,8 @@ from service.bundle import (
 )
 from service.scoring import ScorerFactory
 from service.settings import Settings
+
+os.environ.setdefault("CTR_EVENTS", "")  # a test that wants events says where; the default would be the working folder
 
 DIMENSIONS = 4
 CALIBRATION = Calibration(slope=0.9, intercept=-0.5)

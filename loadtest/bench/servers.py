@@ -55,7 +55,7 @@ def ours(subject: Subject, scorer: str) -> Server:
         name=scorer,
         command=("-m", "service", "serve", *options),
         forms=wire.OUR_FORMS,
-        environment={"CTR_SCORER": scorer},
+        environment={"CTR_SCORER": scorer, "CTR_EVENTS": ""},
     )
 
 

@@ -31,15 +31,17 @@ def probabilities_of(logits_N: Logits, calibration: Calibration) -> Probabilitie
     return probabilities_N
 
 
-def answer(*, request_id: str, arm: str, model: str, probabilities_N: Probabilities, fallback: bool) -> bytes:
+def answer(
+    *, request_id: str, arm: str, model: str, probabilities_N: Probabilities, fallback: bool, token: str | None = None
+) -> bytes:
     """The JSON body of an answer; a float32 is written with as many digits as tell it from its neighbours."""
-    return orjson.dumps(
-        {
-            "request_id": request_id,
-            "arm": arm,
-            "model": model,
-            "probabilities": probabilities_N,
-            "fallback": fallback,
-        },
-        option=orjson.OPT_SERIALIZE_NUMPY,
-    )
+    body = {
+        "request_id": request_id,
+        "arm": arm,
+        "model": model,
+        "probabilities": probabilities_N,
+        "fallback": fallback,
+    }
+    if token is not None:
+        body["token"] = token
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -7,31 +7,22 @@ is asked; the routes here document them.
 
 from __future__ import annotations
 
-from functools import partial
-from time import perf_counter
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.types import Scope
 
 from service.api import openapi
-from service.api.answers import Probabilities, answer
-from service.api.hot import JSON, Answer, Endpoint, HotPath, answered, header
-from service.api.problems import Problem, ProblemError, shown
-from service.api.requests import decode
-from service.api.respond import respond
+from service.api.experiment import add_experiment_routes
+from service.api.hot import JSON, HotPath, answered
+from service.api.predict import arm_endpoint, assigned_endpoint
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
 from service.api.v2.routes import add_v2_routes, hot_infer_paths
-from service.middleware import call_of
-from service.scoring import Logits
-from service.state import STUDENT, TEACHER, Arm, State, described
+from service.state import STUDENT, TEACHER, State, described
 
 PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
-"""Path → the arm that answers it."""
-
-_JSON = JSON.encode()
+"""Path → the arm that answers it; /predict's own as long as no experiment says otherwise."""
 
 
 def build_router(state: State) -> APIRouter:
@@ -39,76 +30,36 @@ def build_router(state: State) -> APIRouter:
     router = APIRouter()
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
+    add_experiment_routes(router, state)
     add_v2_routes(router, state)
     return router
 
 
 def hot_paths(state: State) -> dict[str, HotPath]:
     """Path → what answers it before the router is asked, for the arms and models there are now."""
-    predict_paths = {path: HotPath(path, _endpoint(state, arm)) for path, arm in PREDICT_PATHS.items()}
+    predict_paths = {path: HotPath(path, arm_endpoint(state, arm)) for path, arm in PREDICT_PATHS.items()}
+    predict_paths["/predict"] = HotPath("/predict", assigned_endpoint(state))
     return {**predict_paths, **hot_infer_paths(state)}
-
-
-async def predict(arm: Arm, scope: Scope, body: bytes) -> Answer:
-    """Answer one request with one arm; raises ProblemError."""
-    received = perf_counter()
-    call = call_of(scope)
-    _check_content_type(scope)
-    decoded = decode(body)
-    decoded_at = perf_counter()
-    encoded = arm.model.reader.encode(decoded)
-    encoded_at = perf_counter()
-    call.request_id = encoded.request_id or call.request_id
-    return await respond(
-        arm,
-        encoded,
-        decode_s=decoded_at - received,
-        encode_s=encoded_at - decoded_at,
-        render=partial(_predict_answer, arm, call.request_id),
-    )
-
-
-def _endpoint(state: State, arm: str) -> Endpoint:
-    async def predict_with_arm(scope: Scope, body: bytes) -> Answer:
-        call_of(scope).arm = arm
-        return await predict(state.arm(arm), scope, body)
-
-    return predict_with_arm
-
-
-def _predict_answer(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Answer:
-    return Answer(
-        answer(
-            request_id=request_id, arm=arm.name, model=arm.model.name, probabilities_N=probabilities_N, fallback=False
-        )
-    )
-
-
-def _check_content_type(scope: Scope) -> None:
-    """Raise 415 unless the body is declared as JSON."""
-    declared = header(scope, b"content-type") or b""
-    if declared != _JSON and declared.partition(b";")[0].strip().lower() != _JSON:
-        got = shown(declared.decode("latin-1")) if declared else "no Content-Type"
-        raise ProblemError(
-            Problem.UNSUPPORTED_MEDIA_TYPE, f"got {got}, expected Content-Type: {JSON}", got=got, expected=JSON
-        )
 
 
 def _add_predict_routes(router: APIRouter, state: State) -> None:
     problems = openapi.problem_responses(413, 415, 422, 500, 503)
 
+    async def predict(request: Request) -> Response:
+        return await answered(assigned_endpoint(state), request)
+
     async def predict_with_student(request: Request) -> Response:
-        return await answered(_endpoint(state, STUDENT), request)
+        return await answered(arm_endpoint(state, STUDENT), request)
 
     async def predict_with_teacher(request: Request) -> Response:
-        return await answered(_endpoint(state, TEACHER), request)
+        return await answered(arm_endpoint(state, TEACHER), request)
 
     answers: dict[int | str, dict[str, Any]] = {
         200: {"model": PredictResponse, "description": "One probability per candidate."}
     }
     late = openapi.problem_responses(504)
     for path, answer_with, responses, summary in (
-        ("/predict", predict_with_student, problems, "Click probabilities of N candidates in one context"),
+        ("/predict", predict, problems, "Click probabilities of N candidates in one context"),
         ("/student/predict", predict_with_student, problems, "The same, by the student whatever the experiment says"),
         (
             "/teacher/predict",

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.experiment.document import Document
+
 Value = str | int | float | None
 
 
@@ -40,14 +42,16 @@ class PredictResponse(Wire):
 
     request_id: str
     """The request's id, also in the header X-Request-Id."""
-    arm: Literal["student", "teacher"]
-    """The arm that was asked."""
+    arm: str
+    """The arm the unit was given, or that was asked: student, teacher or another of the experiments."""
     model: str
     """The model that answered, `name@version`."""
     probabilities: list[float]
     """One probability in [0, 1] per candidate, in the order sent."""
     fallback: bool
-    """Whether another model than the arm's own answered."""
+    """Whether the default model answered in place of the arm's own."""
+    token: str | None = None
+    """What feedback on this answer must bring back, where the service signs its answers; else absent."""
 
 
 class ProblemDetails(BaseModel):
@@ -129,6 +133,48 @@ class ModelsResponse(Wire):
 
     arms: dict[str, ModelInfo]
     """Arm → model; an arm that does not answer is absent."""
+
+
+class RevisionInfo(Wire):
+    """One change of the experiments."""
+
+    revision: int
+    """Its number, from 1."""
+    ts_ms: int
+    """When, milliseconds since 1970."""
+    action: Literal["start", "put", "kill"]
+    """How."""
+    reason: str
+    """Why, as whoever changed it said."""
+
+
+class ExperimentResponse(Wire):
+    """The experiments in force."""
+
+    revision: int
+    """Number of the document in force, 0 when there never was one."""
+    document: Document
+    """The document."""
+    models: list[str]
+    """What an arm may be answered by."""
+    revisions: list[RevisionInfo]
+    """Every change, the oldest first."""
+
+
+class RevisionResponse(Wire):
+    """The experiments were changed."""
+
+    revision: int
+    """Number of the document that is now in force."""
+
+
+class KillRequest(Wire):
+    """What to switch off."""
+
+    experiment: str | None = None
+    """One experiment; null for every one."""
+    reason: str = Field(default="", max_length=500)
+    """Why, kept with the revision."""
 
 
 class HealthResponse(Wire):

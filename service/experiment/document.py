@@ -218,11 +218,19 @@ def check(decoded: Any) -> Document:
         raise _first_fault(error) from None
 
 
-def check_models(document: Document, known: Sequence[str]) -> None:
-    """Raise DocumentError if the document names a model that is not served."""
+def check_models(document: Document, answering: Sequence[str], bundles: Sequence[str]) -> None:
+    """Raise DocumentError unless what the document names can answer.
+
+    Args:
+        document: consistent in itself.
+        answering: names of all models that answer.
+        bundles: names of those that this service has as bundles; the default must be one, for it is never far away.
+    """
     for model, where in document.models().items():
-        if model not in known:
-            raise DocumentError(where, model, f"a model that is served: {', '.join(known)}")
+        if model not in answering:
+            raise DocumentError(where, model, f"a model that is served: {', '.join(answering)}")
+    if document.default not in bundles:
+        raise DocumentError("default", document.default, f"a model with a bundle here: {', '.join(bundles)}")
 
 
 FROZEN = ("mode", "salt", "ranges", "targeting", "arms", "analysis")

@@ -81,6 +81,8 @@ def test_every_route_is_documented(document: dict[str, Any]) -> None:
         "/predict",
         "/student/predict",
         "/teacher/predict",
+        "/experiment",
+        "/experiment/kill",
         "/healthz",
         "/readyz",
         "/models",

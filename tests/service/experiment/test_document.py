@@ -102,8 +102,8 @@ def test_text_that_does_not_parse_is_refused_with_its_line() -> None:
 
 def test_an_arm_without_a_model_is_refused_by_its_place() -> None:
     with pytest.raises(DocumentError, match=r"experiments\.0\.arms\.0: got teacher, expected .* student, v2"):
-        check_models(check(document()), ["student", "v2"])
-    check_models(check(document()), ["student", "teacher"])
+        check_models(check(document()), ["student", "v2"], ["student"])
+    check_models(check(document()), ["student", "teacher"], ["student"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""The endpoints of /predict, /student/predict and /teacher/predict: one body, one arm, one answer.
+
+Bodies and answers go through as bytes, because a typed body and a typed answer would cost more than the student does.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter
+
+from starlette.types import Scope
+
+from service.api.answers import Probabilities, answer
+from service.api.assigned import AssignedPredict
+from service.api.hot import JSON, Answer, Endpoint, header
+from service.api.problems import Problem, ProblemError, shown
+from service.api.requests import decode
+from service.api.respond import respond
+from service.middleware import call_of
+from service.remote import Remote, RemoteError
+from service.scoring import Logits
+from service.state import STUDENT, Arm, State
+
+_JSON = JSON.encode()
+_REMOTE_PROBLEMS = {"busy": Problem.TEACHER_BUSY, "timeout": Problem.TEACHER_TIMEOUT}
+
+
+def arm_endpoint(state: State, name: str) -> Endpoint:
+    """Answers with one arm, whatever experiments say; never part of one."""
+
+    async def predict_with_arm(scope: Scope, body: bytes) -> Answer:
+        call_of(scope).arm = name
+        remote = state.remotes.get(name)
+        if remote is not None:
+            return await _pass_on(remote, state, scope, body)
+        return await _predict(state.arm(name), scope, body)
+
+    return predict_with_arm
+
+
+def assigned_endpoint(state: State) -> Endpoint:
+    """Answers with the arm that the experiments in force give the unit; without any, with the default model."""
+    running = state.running
+    if running is None:
+        return arm_endpoint(state, STUDENT)
+    assigned = AssignedPredict(state, running)
+
+    async def predict_with_assigned_arm(scope: Scope, body: bytes) -> Answer:
+        document = running.live.current.document
+        call = call_of(scope)
+        call.arm = document.default
+        if not document.experiments:
+            return await _predict(state.arm(document.default), scope, body)
+        received = perf_counter()
+        _check_content_type(scope)
+        return await assigned(scope, call, body, decode(body), received)
+
+    return predict_with_assigned_arm
+
+
+async def _predict(arm: Arm, scope: Scope, body: bytes) -> Answer:
+    """Answer one request with one arm; raises ProblemError."""
+    received = perf_counter()
+    call = call_of(scope)
+    _check_content_type(scope)
+    decoded = decode(body)
+    decoded_at = perf_counter()
+    encoded = arm.model.reader.encode(decoded)
+    encoded_at = perf_counter()
+    call.request_id = encoded.request_id or call.request_id
+    return await respond(
+        arm,
+        encoded,
+        decode_s=decoded_at - received,
+        encode_s=encoded_at - decoded_at,
+        render=partial(_predict_answer, arm, call.request_id),
+    )
+
+
+async def _pass_on(remote: Remote, state: State, scope: Scope, body: bytes) -> Answer:
+    """Answer with what another service says; the student's reader finds the number of candidates, and bad requests."""
+    call = call_of(scope)
+    _check_content_type(scope)
+    encoded = state.arm(STUDENT).model.reader.read(body)
+    call.request_id = encoded.request_id or call.request_id
+    try:
+        found = await remote.ask(body, len(encoded.candidate_ids), call.request_id)
+    except RemoteError as error:
+        problem = _REMOTE_PROBLEMS.get(error.reason, Problem.REMOTE_FAILED)
+        raise ProblemError(problem, f"{error}; ask again later, or the student") from None
+    return _answer(remote.name, found.model, call.request_id, found.probabilities)
+
+
+def _predict_answer(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Answer:
+    return _answer(arm.name, arm.model.name, request_id, probabilities_N)
+
+
+def _answer(arm: str, model: str, request_id: str, probabilities_N: Probabilities) -> Answer:
+    return Answer(answer(request_id=request_id, arm=arm, model=model, probabilities_N=probabilities_N, fallback=False))
+
+
+def _check_content_type(scope: Scope) -> None:
+    """Raise 415 unless the body is declared as JSON."""
+    declared = header(scope, b"content-type") or b""
+    if declared != _JSON and declared.partition(b";")[0].strip().lower() != _JSON:
+        got = shown(declared.decode("latin-1")) if declared else "no Content-Type"
+        raise ProblemError(
+            Problem.UNSUPPORTED_MEDIA_TYPE, f"got {got}, expected Content-Type: {JSON}", got=got, expected=JSON
+        )

@@ -1,0 +1,81 @@
+"""Starts what experiments need, in the order in which they need it, and stops it the other way round."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from service.events.store import EventStore, StoreError
+from service.events.urls import open_store
+from service.events.writer import EventLog
+from service.experiment.document import Document, DocumentError, read_toml
+from service.experiment.live import Current, Live
+from service.experiment.metrics import ExperimentMetrics
+from service.experiment.running import Running
+from service.settings import Settings
+from service.state import State
+
+HOUR_MS = 3_600_000
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def experiments(state: State, metrics: ExperimentMetrics) -> AsyncIterator[Running | None]:
+    """While inside, experiments run; None where the settings keep no events, or the store cannot be opened.
+
+    A store that cannot be opened, or a first document that is refused, is logged and kept as a reason: predictions
+    are answered without it.
+    """
+    settings = state.settings
+    if not settings.events:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            running = await _start(state, metrics, stack)
+        except (StoreError, DocumentError, OSError) as error:
+            logger.error("no experiments: %s", error)  # noqa: TRY400 - the message is the reason; a trace adds none
+            state.reasons["experiments"] = str(error)
+            yield None
+            return
+        yield running
+
+
+async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack) -> Running:
+    settings = state.settings
+    store = open_store(settings.events, attribution_ms=round(settings.attribution_hours * HOUR_MS))
+    stack.callback(store.close)
+    log = EventLog(store, dropped=metrics.dropped)
+    log.start()
+    stack.callback(log.close)
+    live = _live(store, state, metrics)
+    await stack.enter_async_context(live.watching())
+    return Running(
+        live=live,
+        log=log,
+        unit_key=store.unit_key(),
+        remotes=state.remotes,
+        metrics=metrics,
+    )
+
+
+def _live(store: EventStore, state: State, metrics: ExperimentMetrics) -> Live:
+    def note(current: Current) -> None:
+        metrics.revision.set(current.revision)
+
+    live = Live(store, lambda: (state.answering, list(state.arms)), note)
+    live.start(_first_document(state.settings))
+    return live
+
+
+def _first_document(settings: Settings) -> Document | None:
+    """The document in the file that the settings name; raises DocumentError or OSError."""
+    path = settings.experiment
+    if path is None:
+        return None
+    try:
+        return read_toml(path.read_text())
+    except DocumentError as error:
+        raise DocumentError(f"{path}: {error.field}", error.got, error.expected) from None
