@@ -89,7 +89,7 @@ def ratio(sums: RatioSums, arm: str = "the arm") -> Estimate:
         raise StatisticsError(f"{arm} has {n} units: expected 2 or more, one alone shows no variance")
     if d <= 0:
         raise StatisticsError(
-            f"{arm} has {n} units and denominators that sum to {d:g}: expected above 0; no impressions yet"
+            f"{arm} has {n} units without impressions: their denominators sum to {d:g}, expected above 0"
         )
     # Over d², so that integers are only divided at the end.
     residual = max(mm * d * d - 2 * m * d * md + m * m * dd, 0)
