@@ -119,7 +119,7 @@ class PostgresStore(SqlStore):
         try:
             yield
         except psycopg.Error as error:
-            message = f"{self.name} cannot be {verb}: {str(error).strip()}"
+            message = f"{self.name} cannot be {verb}: {str(error).strip().replace(self._url, self.name)}"
             if isinstance(error, DiskFull):
                 raise StoreFullError(f"{message}; make room on the server's disk") from error
             if isinstance(error, psycopg.OperationalError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from service.events.sql import SqlStore
 from service.events.sqlite import SqliteStore
@@ -34,13 +34,4 @@ def open_store(url: str, attribution_ms: int) -> SqlStore:
 
 def without_password(url: str) -> str:
     """The URL as a message may show it."""
-    try:
-        parts = urlsplit(url)
-        password = parts.password
-    except ValueError:
-        return url.partition(":")[0] + ":..."
-    user, _, host = parts.netloc.rpartition("@")
-    if password is not None:
-        parts = parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}")
-    query = "&".join("password=***" if part.startswith("password=") else part for part in parts.query.split("&"))
-    return parts._replace(query=query).geturl()
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"^([^:/?]+://[^:/?]*):.*@", r"\1:***@", url))

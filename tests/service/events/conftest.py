@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,34 @@ class Postgres:
     def url(self, database: str) -> str:
         return f"postgresql://postgres:secret@/{database}?host={self._home}"
 
-    def new_url(self) -> str:
+    def new_url(self, tablespace: str = "pg_default") -> str:
         """The URL of a new, empty database."""
         name = f"events_{next(_databases)}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name} TABLESPACE {tablespace}")
         return self.url(name)
+
+    @contextmanager
+    def small_tablespace(self) -> Iterator[str]:
+        """A tablespace on a file system of 24 MiB; its databases go with it."""
+        directory = self._home / "small"
+        directory.mkdir()
+        with small_disk(directory, 24):
+            shutil.chown(directory, self._user)
+            self._execute(f"CREATE TABLESPACE small LOCATION '{directory}'")
+            yield "small"
+            with psycopg.connect(self.url("postgres")) as connection:
+                named = connection.execute(
+                    "SELECT datname FROM pg_database JOIN pg_tablespace ON dattablespace = pg_tablespace.oid"
+                    " WHERE spcname = 'small'"
+                )
+                databases = [name for (name,) in named]
+            for name in databases:
+                self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._execute("DROP TABLESPACE small")
+
+    def _execute(self, sql: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), "--pgdata", str(self._home / "data"), *arguments]
@@ -64,6 +86,20 @@ class Postgres:
             command, user=self._user, cwd=self._home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
+
+
+@contextmanager
+def small_disk(directory: Path, mebibytes: int) -> Iterator[None]:
+    """A file system of this size on an empty directory; skips the test where mounting is not allowed."""
+    mount, umount = shutil.which("mount") or "mount", shutil.which("umount") or "umount"
+    command = [mount, "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(directory)]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run([umount, "--lazy", str(directory)], check=True)
 
 
 def _binaries() -> Path | None:
@@ -143,3 +179,12 @@ def sqlite_store(tmp_path: Path) -> Iterator[SqlStore]:
     opened = open_store(f"sqlite:{tmp_path}/events.sqlite3", ATTRIBUTION_MS)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of 1 MiB."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    with small_disk(path, 1):
+        yield path
