@@ -156,6 +156,9 @@ class Metrics:
         registry.register(self.probabilities)
         self._add_process(registry)
         self._add_models(registry)
+        self.feedback = Counter(
+            "ctr_feedback_total", "Feedback events, by what became of them.", ["type", "result"], registry=registry
+        )
         self._request_timers: dict[tuple[str, str, str], Histogram] = {}
 
     def scrape(self) -> bytes:

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
 
+    @property
+    def attribution_ms(self) -> int:
+        """`attribution_hours` in milliseconds."""
+        return round(self.attribution_hours * 3_600_000)
+
     @field_validator("arms")
     @classmethod
     def _student_is_another_setting(cls, arms: dict[str, str]) -> dict[str, str]:

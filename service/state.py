@@ -17,6 +17,7 @@ from service.api.problems import Problem, ProblemError
 from service.api.requests import EncodedRequest
 from service.bundle import UNKNOWN_ID, Flops, Ids
 from service.experiment.running import Running
+from service.experiment.tokens import TokenSigner
 from service.lanes import Lane, StudentLane, TeacherLane
 from service.loops import count
 from service.metrics import Metrics, ProbabilityHistogram, StageTimers
@@ -83,6 +84,12 @@ class State:
     """Why an arm that should answer does not, and why there are no experiments."""
     running: Running | None = None
     """What experiments need; None where there are none."""
+
+    @property
+    def signer(self) -> TokenSigner | None:
+        """What signs and checks the tokens of feedback; None without a key."""
+        key = self.settings.token_key
+        return None if key is None else TokenSigner(key.get_secret_value().encode(), self.settings.attribution_ms)
 
     def load(self) -> None:
         """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""

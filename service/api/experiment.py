@@ -32,7 +32,7 @@ def add_experiment_routes(router: APIRouter, state: State) -> None:
     """Add the routes of the document."""
 
     async def read(_request: Request) -> Response:
-        live = _running(state).live
+        live = running_of(state).live
         revisions = await _stored(live.revisions)
         described = [
             {key: value for key, value in asdict(revision).items() if key != "document"} for revision in revisions
@@ -49,14 +49,14 @@ def add_experiment_routes(router: APIRouter, state: State) -> None:
 
     async def replace(request: Request) -> Response:
         check_admin(request.scope, state.settings)
-        live = _running(state).live
+        live = running_of(state).live
         document = _document(request, await request.body())
         expected, reason = _expected(request), request.headers.get(REASON, "")[:500]
         return _json({"revision": await _stored(lambda: live.put(document, reason=reason, expected=expected))})
 
     async def kill(request: Request) -> Response:
         check_admin(request.scope, state.settings)
-        live = _running(state).live
+        live = running_of(state).live
         experiment, reason = _kill_of(await request.body())
         return _json({"revision": await _stored(lambda: live.kill(experiment, reason=reason))})
 
@@ -87,7 +87,8 @@ def _schema(name: str) -> dict[str, Any]:
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
 
-def _running(state: State) -> Running:
+def running_of(state: State) -> Running:
+    """What runs the experiments and keeps the events; raises ProblemError (503) where nothing does, saying why."""
     if state.running is None:
         reason = state.reasons.get("experiments", "CTR_EVENTS is empty")
         raise ProblemError(Problem.NO_EXPERIMENTS, f"there are no experiments: {reason}; set it right and start again")

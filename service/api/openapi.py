@@ -14,24 +14,25 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from service.api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
-from service.api.schemas import KillRequest, PredictRequest, ProblemDetails
+from service.api.schemas import FeedbackRequest, KillRequest, PredictRequest, ProblemDetails
 from service.api.v2.schemas import InferenceRequest
 from service.experiment.document import Document
 
 _SCHEMAS = "#/components/schemas/"
 _MEANINGS = {
     401: "The admin token is missing or wrong.",
-    403: "The service has no admin token.",
+    403: "The service has no admin token, or not one event has a token that belongs to its request.",
     404: "No such path.",
     405: "The path does not take this method.",
     412: "Another revision is in force.",
-    413: "Too many candidates or too many bytes.",
+    413: "Too many candidates, events or bytes.",
     415: "The body is not declared as JSON.",
     422: "The body, a field or a value is not what is expected; nothing was scored.",
     500: "The model gave a logit that is not finite, or the service failed.",
     502: "The service that answers for the arm gave no usable answer.",
     503: "Not ready, no teacher, a teacher with too many requests waiting, or no event store.",
     504: "The teacher did not answer before its deadline.",
+    507: "The event store has no room; nothing was stored.",
 }
 
 
@@ -50,7 +51,7 @@ def build(app: FastAPI, examples: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     """The document of `app`; `examples`, wire type → form → body, stand at every route that takes the wire type."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (PredictRequest, ProblemDetails, InferenceRequest, Document, KillRequest):
+    for model in (PredictRequest, FeedbackRequest, ProblemDetails, InferenceRequest, Document, KillRequest):
         schemas.update(_schemas_of(model))
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -14,7 +14,9 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import openapi
-from service.api.experiment import add_experiment_routes
+from service.api.experiment import add_experiment_routes, running_of
+from service.api.feedback import PATH as FEEDBACK
+from service.api.feedback import add_feedback_routes, feedback_path
 from service.api.hot import JSON, HotPath, answered
 from service.api.predict import arm_endpoint, assigned_endpoint
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
@@ -31,6 +33,7 @@ def build_router(state: State) -> APIRouter:
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
     add_experiment_routes(router, state)
+    add_feedback_routes(router, _feedback_path(state))
     add_v2_routes(router, state)
     return router
 
@@ -39,7 +42,11 @@ def hot_paths(state: State) -> dict[str, HotPath]:
     """Path → what answers it before the router is asked, for the arms and models there are now."""
     predict_paths = {path: HotPath(path, arm_endpoint(state, arm)) for path, arm in PREDICT_PATHS.items()}
     predict_paths["/predict"] = HotPath("/predict", assigned_endpoint(state))
-    return {**predict_paths, **hot_infer_paths(state)}
+    return {**predict_paths, **hot_infer_paths(state), FEEDBACK: _feedback_path(state)}
+
+
+def _feedback_path(state: State) -> HotPath:
+    return feedback_path(lambda: running_of(state).log, state.signer, state.metrics)
 
 
 def _add_predict_routes(router: APIRouter, state: State) -> None:

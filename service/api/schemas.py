@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from service.experiment.document import Document
 
@@ -54,6 +54,55 @@ class PredictResponse(Wire):
     """What feedback on this answer must bring back, where the service signs its answers; else absent."""
 
 
+class FeedbackItem(Wire):
+    """Something a unit did with one candidate of an answer: exactly one of `item` and `position` names it."""
+
+    request_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    """The request's id, as it was answered."""
+    item: str | int | None = None
+    """The candidate's item id, as it was sent."""
+    position: int | None = Field(default=None, ge=0)
+    """The candidate's index in the request, from 0."""
+    type: Literal["impression", "click"]
+    """What happened; a click implies an impression."""
+    ts: int | str | None = None
+    """When, by the client's clock: milliseconds since 1970, or ISO 8601 with a time zone. Only recorded."""
+    value: float | None = None
+    """What it was worth, if that is known."""
+    token: str | None = None
+    """The answer's token, where the service gives one."""
+
+
+class FeedbackBatch(Wire):
+    """Several events, stored together."""
+
+    events: list[FeedbackItem]
+    """At most 1,000."""
+
+
+class FeedbackRequest(RootModel[FeedbackBatch | FeedbackItem]):
+    """Several events, or one as it is."""
+
+
+class FeedbackResponse(Wire):
+    """What became of the events; all but the refused ones are durable."""
+
+    accepted: int
+    """Stored, on a known exposure and in time."""
+    duplicates: int
+    """Stored before: the same request, candidate and type."""
+    late: int
+    """Stored, but the exposure is older than the attribution window: in no analysis."""
+    unknown: int
+    """Stored; counts once the exposure of its request turns up."""
+    refused: int
+    """Not stored: the token does not belong to the request."""
+    results: list[Literal["accepted", "duplicate", "late", "unknown", "refused"]]
+    """What became of each event, in the order sent."""
+    duplicate: bool | None = None
+    """Whether the one event that was sent as it is was stored before; absent after several."""
+
+
 class ProblemDetails(BaseModel):
     """An error as RFC 9457 problem+json; members that do not apply are absent."""
 
@@ -70,7 +119,7 @@ class ProblemDetails(BaseModel):
     field: str | None = None
     """The field or key concerned."""
     position: int | None = None
-    """Index of the candidate or item concerned, from 0."""
+    """Index of the candidate, item or event concerned, from 0."""
     got: str | None = None
     """What was sent, shortened."""
     expected: str | None = None

@@ -16,8 +16,6 @@ from service.experiment.running import Running
 from service.settings import Settings
 from service.state import State
 
-HOUR_MS = 3_600_000
-
 logger = logging.getLogger(__name__)
 
 
@@ -45,7 +43,7 @@ async def experiments(state: State, metrics: ExperimentMetrics) -> AsyncIterator
 
 async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack) -> Running:
     settings = state.settings
-    store = open_store(settings.events, attribution_ms=round(settings.attribution_hours * HOUR_MS))
+    store = open_store(settings.events, attribution_ms=settings.attribution_ms)
     stack.callback(store.close)
     log = EventLog(store, dropped=metrics.dropped)
     log.start()
@@ -58,6 +56,7 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
         unit_key=store.unit_key(),
         remotes=state.remotes,
         metrics=metrics,
+        signer=state.signer,
     )
 
 

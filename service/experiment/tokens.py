@@ -55,7 +55,7 @@ class TokenSigner:
         self._keyed = hmac.new(sha256(b"kd-dagfm feedback token:" + key).digest(), digestmod=sha256)
         self._max_age_ms = max_age_ms
 
-    def sign(self, request_id: str, arm: str, n_candidates: int, ts_ms: int) -> str:
+    def sign(self, request_id: str, arm: str, ts_ms: int, n_candidates: int) -> str:
         """The token of one answer; URL-safe characters only."""
         head, name = _HEAD.pack(_VERSION, ts_ms, n_candidates), arm.encode()
         return urlsafe_b64encode(head + self._code(head, name, request_id) + name).rstrip(b"=").decode()

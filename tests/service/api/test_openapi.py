@@ -86,6 +86,7 @@ def test_every_route_is_documented(document: dict[str, Any]) -> None:
         "/healthz",
         "/readyz",
         "/models",
+        "/feedback",
         "/metrics",
         "/v2",
         "/v2/health/live",

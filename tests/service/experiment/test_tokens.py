@@ -13,7 +13,7 @@ from service.experiment.tokens import MAX_LENGTH, Token, TokenError, TokenSigner
 HOUR_MS = 3_600_000
 NOW_MS = 1_760_000_000_000
 SIGNER = TokenSigner(b"a secret", 24 * HOUR_MS)
-TOKEN = SIGNER.sign("request-1", "student", 200, NOW_MS)
+TOKEN = SIGNER.sign("request-1", "student", NOW_MS, 200)
 
 
 def check(token: str = TOKEN, request_id: str = "request-1", position: int | None = None, now: int = NOW_MS) -> Token:
@@ -25,7 +25,7 @@ def test_a_token_proves_the_arm_time_and_number_of_candidates_of_its_answer() ->
 
 
 def test_a_token_is_checked_by_the_clock_where_no_time_is_given() -> None:
-    fresh = SIGNER.sign("r", "student", 1, time.time_ns() // 1_000_000)
+    fresh = SIGNER.sign("r", "student", time.time_ns() // 1_000_000, 1)
     assert SIGNER.check(fresh, "r").arm == "student"
     with pytest.raises(TokenError, match="hours old"):
         SIGNER.check(TOKEN, "request-1")
@@ -37,7 +37,7 @@ def test_a_token_of_another_request_is_refused() -> None:
 
 
 def test_a_token_made_with_another_key_is_refused() -> None:
-    other = TokenSigner(b"another secret", 24 * HOUR_MS).sign("request-1", "student", 200, NOW_MS)
+    other = TokenSigner(b"another secret", 24 * HOUR_MS).sign("request-1", "student", NOW_MS, 200)
     with pytest.raises(TokenError, match="does not belong"):
         check(other)
 
@@ -52,7 +52,7 @@ def test_a_token_changed_anywhere_is_refused(place: int, flipped: int) -> None:
 
 
 def test_a_part_of_the_arm_cannot_become_a_part_of_the_request() -> None:
-    raw = urlsafe_b64decode(SIGNER.sign("-x", "student", 9, NOW_MS) + "==")
+    raw = urlsafe_b64decode(SIGNER.sign("-x", "student", NOW_MS, 9) + "==")
     with pytest.raises(TokenError):
         check(urlsafe_b64encode(raw[:-1]).rstrip(b"=").decode(), request_id="t-x")
 
@@ -93,7 +93,7 @@ def test_whatever_else_comes_as_a_token_is_refused_as_such(text: str) -> None:
     candidates=st.integers(1, 2**32 - 1),
 )
 def test_every_token_is_short_url_safe_and_valid(request_id: str, arm: str, candidates: int) -> None:
-    token = SIGNER.sign(request_id, arm, candidates, NOW_MS)
+    token = SIGNER.sign(request_id, arm, NOW_MS, candidates)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
     assert len(token) <= MAX_LENGTH
     assert SIGNER.check(token, request_id, candidates - 1, NOW_MS) == Token(arm, NOW_MS, candidates)
