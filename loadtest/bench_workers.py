@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,18 @@ def cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def serving(bundle: Path, workers: int) -> Iterator[Service]:
-    """A service with so many workers on a free port; raises RuntimeError if it does not come up."""
+def serving(bundle: Path, workers: int, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """A service with so many workers on a free port; raises RuntimeError if it does not come up.
+
+    Args:
+        bundle: the student's.
+        workers: processes that answer.
+        settings: further variables `CTR_*`, which are then the only ones; this process's own without.
+    """
     options = ["--student-bundle", str(bundle), "--port", "0", "--workers", str(workers)]
     command = [sys.executable, "-m", "service", "serve", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    kept = {name: value for name, value in os.environ.items() if settings is None or not name.startswith("CTR_")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**kept, **(settings or {})}) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             found = re.match(r"serving .* on http://127\.0\.0\.1:(\d+)", line)

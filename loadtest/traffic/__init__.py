@@ -1,0 +1,1 @@
+"""Traffic with a known truth: users who see rankings and click with probabilities that are known exactly."""

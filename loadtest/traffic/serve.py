@@ -1,0 +1,88 @@
+"""A service of its own for a run: given bundles and experiment, a fresh event store, a free port."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.bench_workers import Service, serving
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A service that runs an experiment."""
+
+    service: Service
+    store: str
+    """URL of its event store."""
+    admin_token: str
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.service.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to serve."""
+
+    student: Path
+    teacher: Path | None = None
+    experiment: str = ""
+    """TOML of the experiments to begin with; empty for none."""
+    workers: int = 1
+    tokens: bool = False
+    """Whether answers are signed."""
+    attribution_s: float | None = None
+    """Seconds in which clicks count; the service's own default without."""
+    store: str | None = None
+    """URL of the event store; a new SQLite file without."""
+
+
+@contextmanager
+def experiment_service(wanted: Wanted, folder: Path) -> Iterator[Served]:
+    """The service while it runs; its experiment and its events are files in `folder`.
+
+    Raises:
+        RuntimeError: it does not come up; standard error says why.
+    """
+    admin_token = secrets.token_urlsafe(16)
+    store = wanted.store or f"sqlite:{folder / 'events.sqlite3'}"
+    with serving(wanted.student, wanted.workers, _settings(wanted, folder, store, admin_token)) as service:
+        yield Served(service=service, store=store, admin_token=admin_token)
+
+
+def _settings(wanted: Wanted, folder: Path, store: str, admin_token: str) -> Mapping[str, str]:
+    settings = {
+        "CTR_EVENTS": store,
+        "CTR_ADMIN_TOKEN": admin_token,
+        "CTR_TEACHER_BUNDLE": str(wanted.teacher or wanted.student),  # an unset one would be looked for in bundles/
+    }
+    if wanted.experiment:
+        document = folder / "experiment.toml"
+        document.write_text(wanted.experiment)
+        settings["CTR_EXPERIMENT"] = str(document)
+    if wanted.tokens:
+        settings["CTR_TOKEN_KEY"] = secrets.token_urlsafe(32)
+    if wanted.attribution_s is not None:
+        settings["CTR_ATTRIBUTION_HOURS"] = repr(wanted.attribution_s / 3600)
+    return settings
+
+
+def report(store: str, *options: str) -> str:
+    """What `python -m service report` prints about an event store.
+
+    Raises:
+        RuntimeError: it ends with an error; with what it said.
+    """
+    command = [sys.executable, "-m", "service", "report", "--events", store, *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise RuntimeError(f"`{' '.join(command)}` ended with {ended.returncode}: {ended.stderr.strip()[-500:]}")
+    return ended.stdout
