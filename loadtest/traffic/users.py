@@ -2,8 +2,8 @@
 
 Activity is a power law with a flat top: the user of rank r makes requests in proportion to (r + 0.005 U)^-0.75 of U
 users. Whatever U is, once all have arrived the most active hundredth makes 11 % of the requests, the most active tenth
-41 %, the less active half 22 %; the first user makes 14 to 18 times the mean. A law without a flat top would let one user
-decide an arm's click rate, which no interval could mend.
+41 %, the less active half 22 %; the first user makes 14 to 18 times the mean. A law without a flat top would let one
+user decide an arm's click rate, which no interval could mend.
 
 Half of the users are there from the first day, the others arrive evenly over the days, and whoever has arrived may come
 every day. A day of the simulation has no length on the service's clock, which alone stamps events: the days of a run
