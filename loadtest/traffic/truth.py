@@ -93,7 +93,7 @@ class Truth:
         return float(rate_U.var() / (rate_U.mean() * (1 - rate_U.mean()))) if units else float("nan")
 
     def to_json(self, treatment: str | None, control: str | None) -> dict[str, Any]:
-        """Everything for a file beside the report."""
+        """Everything for a file beside the report; what is not known is nan, which orjson writes as null."""
         arms = {
             name: {
                 "requests": seen.requests,
@@ -102,23 +102,18 @@ class Truth:
                 "clicks": seen.clicks,
                 "expected_clicks": seen.expected_clicks,
                 "true_ctr": seen.true_rate,
-                "caused_ctr": _number(self.caused_rate(name)),
+                "caused_ctr": self.caused_rate(name),
             }
             for name, seen in sorted(self.arms.items())
         }
         lifts: dict[str, Any] = {}
         if treatment is not None and control is not None and {treatment, control} <= arms.keys():
-            lifts["shown_lift"] = _number(self.shown_lift(treatment, control))
-            lifts["caused_lift"] = _number(self.caused_lift(treatment, control))
+            lifts["shown_lift"] = self.shown_lift(treatment, control)
+            lifts["caused_lift"] = self.caused_lift(treatment, control)
         common = {
             "treatment": treatment,
             "control": control,
             "units_in_several_arms": self.units_in_several_arms,
-            "intraclass_correlation": _number(self.intraclass_correlation()),
+            "intraclass_correlation": self.intraclass_correlation(),
         }
         return {**common, **lifts, "arms": arms}
-
-
-def _number(value: float) -> float | None:
-    """JSON has no nan."""
-    return None if np.isnan(value) else value

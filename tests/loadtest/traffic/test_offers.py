@@ -29,6 +29,8 @@ def test_every_request_is_read_by_the_service_and_no_value_is_unknown(served: Bu
         items_N = offers.drawn(visit)
         encoded = reader.encode(offers.body(visit, "u", "r", items_N))
         assert encoded.candidate_ids.shape == (9, 3)
+        if served.catalogue is not None:
+            assert encoded.candidate_ids.tolist() == served.catalogue.candidate_ids_IF[items_N].tolist()
         assert (encoded.unit, encoded.request_id) == ("u", "r")
         assert not (encoded.context_ids == UNKNOWN_ID).any()
         # Prices are numbers whose class is their transform's, which the vocabulary need not have.
@@ -41,7 +43,8 @@ def test_a_context_is_its_user_s_own_and_users_differ(served: Bundle) -> None:
     assert contexts == [again.context(user) for user in range(30)]
     if served.schema.context:
         assert len({str(context) for context in contexts}) > 20
-        assert len({context["hour"] for context in contexts}) == 4, "one value of every bucket"
+        hours = [int(served.encoder.encode_context(context)[0, 1]) for context in contexts]
+        assert sorted(set(hours)) == [2, 3, 4, 5], "a value of every bucket"
 
 
 def test_candidates_are_drawn_without_repeats_from_all_items_evenly(served: Bundle) -> None:
@@ -71,6 +74,8 @@ def test_a_made_up_item_has_the_same_values_in_every_request(bundles: Path) -> N
     other = offers.body(visits()[1], "v", "s", np.array([7, 9, 5]))["candidates"]
     for name in ("item", "category", "price"):
         assert (first[name][0], first[name][2]) == (other[name][2], other[name][0])
+    again = Offers(read_bundle(bundles / "no-catalogue"), candidates=3, seed=1)
+    assert again.body(visits()[0], "u", "r", np.array([5, 6, 7]))["candidates"] == first
 
 
 def test_a_request_asks_about_no_more_items_than_there_are(bundles: Path) -> None:

@@ -50,6 +50,8 @@ def test_visits_are_numbered_through_days_of_equal_length() -> None:
 def test_the_same_seed_brings_the_same_visits_and_another_one_other_people() -> None:
     first, again, other = (Population(100, days=7, seed=seed) for seed in (1, 1, 2))
     assert list(first.visits(500)) == list(again.visits(500)) != list(other.visits(500))
+    one, other_one = (list(Population(100, days=1, seed=seed).visits(500)) for seed in (1, 2))
+    assert one != other_one, "not by their days of arrival alone"
     assert first.unit(3) == again.unit(3) != other.unit(3)
 
 
