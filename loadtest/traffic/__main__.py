@@ -78,25 +78,37 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
             attribution_s=_window(late, attribution_s),
         )
         crowd = Crowd(bundle=bundle, users=users, days=days, candidates=candidates)
+        toml = EXPERIMENT if experiment is None else experiment.read_text()
         wanted = Wanted(
             student=bundle,
             teacher=teacher_bundle,
-            experiment=EXPERIMENT if experiment is None else experiment.read_text(),
+            experiment=toml,
             workers=workers,
             tokens=tokens,
             attribution_s=attribution_s,
         )
-        with _service(url, wanted if serve else None) as (where, served):
-            ran = run(where, crowd, plan)
-            _finish(ran, plan, control, out)
-            if served is not None:
-                results.print(report(served.store), highlight=False, markup=False)
+        ran = _drive(url, wanted if serve else None, crowd, plan, control, out)
     except (BundleError, RuntimeError, OSError, aiohttp.ClientError, ValueError) as error:
         _stop(str(error) or type(error).__name__)
     found = faults(ran, error_budget)
     for line in [*found, *(ran.said.details if found else ())]:
         typer.echo(f"error: {line}", err=True)
     raise typer.Exit(1 if found else 0)
+
+
+def _drive(url: str, wanted: Wanted | None, crowd: Crowd, plan: Plan, control: str, out: Path) -> Run:
+    """One run and what it says; on a service of its own, the report too."""
+    with _service(url, wanted) as (where, served):
+        ran = run(where, crowd, plan)
+        for table in tables(ran):
+            results.print(table)
+        out.mkdir(parents=True, exist_ok=True)
+        truth = out / "truth.json"
+        replace_file(truth, orjson.dumps(as_json(ran, plan, control), option=orjson.OPT_INDENT_2))
+        console.print(f"wrote {truth}", highlight=False)
+        if served is not None:
+            results.print(report(served.store), highlight=False, markup=False)
+    return ran
 
 
 @contextmanager
@@ -113,15 +125,6 @@ def _window(late: float, attribution_s: float | None) -> float:
     if late and attribution_s is None:
         raise ValueError("--late: got no --attribution-s, expected the seconds of CTR_ATTRIBUTION_HOURS to wait out")
     return attribution_s or 0.0
-
-
-def _finish(ran: Run, plan: Plan, control: str, out: Path) -> None:
-    for table in tables(ran):
-        results.print(table)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "truth.json"
-    replace_file(path, orjson.dumps(as_json(ran, plan, control), option=orjson.OPT_INDENT_2))
-    console.print(f"wrote {path}", highlight=False)
 
 
 def _stop(message: str) -> NoReturn:
