@@ -77,7 +77,7 @@ def test_every_request_of_the_readme_is_answered(url: str, block: str) -> None:
 
 
 def test_the_other_shell_lines_of_the_readme_answer_too(url: str) -> None:
-    blocks = [block for block in SHELL if "/predict" not in block and "-X PUT" not in block]
+    blocks = [block for block in SHELL if not re.search("/predict|/feedback|-X PUT", block)]
     lines = [line for block in blocks for line in block.strip().split("\n")]
     assert len(lines) == 3
     for line in lines:
@@ -89,6 +89,12 @@ def test_the_other_shell_lines_of_the_readme_answer_too(url: str) -> None:
 def test_the_experiments_of_the_readme_come_into_force(url: str, block: str) -> None:
     answer = json.loads(run_block(["bash", "-ec", block.replace(URL, url).replace("curl -s", "curl -sf")]))
     assert answer == {"revision": 1}
+
+
+@pytest.mark.parametrize("block", [block for block in SHELL if "/feedback" in block])
+def test_the_feedback_of_the_readme_is_stored(url: str, block: str) -> None:
+    answer = json.loads(run_block(["bash", "-ec", block.replace(URL, url).replace("curl -s", "curl -sf")]))
+    assert answer["results"] == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize("block", PYTHON)

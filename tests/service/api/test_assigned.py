@@ -257,6 +257,13 @@ def test_raw_units_and_probabilities_are_stored_as_the_settings_say(open_service
     assert service.rows("SELECT probabilities, items FROM answer") == [{"probabilities": b"", "items": b""}]
 
 
+def test_signed_answers_carry_a_token(open_service: Callable[..., Service]) -> None:
+    service = open_service(token_key="k" * 32)
+    service.put()
+    assert service.ask("u1")["token"]
+    assert "token" not in service.ask(None)
+
+
 def test_a_a_runs_one_model_under_two_names(service: Service) -> None:
     arms = [{"name": "one", "weight": 5000, "model": "student"}, {"name": "two", "weight": 5000, "model": "student"}]
     service.put(arms=arms, mode="aa", phase=2)
