@@ -3,8 +3,8 @@
     Y_i = (M_i - R·D_i) / D̄,    X_i the same of the time before,    θ = cov(Y, X) / var(X)
     R_adj = R - θ·(R_before - R_before of both arms),    Var(R_adj) = var(Y - θX) / n
 
-The difference of the arms is (R_T - R_C) - θ·(R_before_T - R_before_C): unbiased for any θ, since chance alone
-makes the arms differ before. θ comes from both arms pooled; variances linearise around the arm's own R, as `ratio` does.
+The difference of the arms is (R_T - R_C) - θ·(R_before_T - R_before_C): unbiased for any θ, since chance alone makes
+the arms differ before. θ comes from both arms pooled; variances linearise around the arm's own R, as `ratio` does.
 Variance shrinks by the squared correlation of Y and X. A unit without history has X_i = 0.
 
 CUPAC is the same with a model's expectation in place of clicks: the sum of probabilities over impressions before. What

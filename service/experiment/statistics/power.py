@@ -13,7 +13,7 @@ Source: reference section 1.4; GrowthBook's power documentation for the quadrati
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 
 from scipy.special import ndtri
 
@@ -77,7 +77,7 @@ def detectable_lift(
     if c >= 1:
         raise StatisticsError(
             f"{units:g} units in each arm: the control's CTR is too noisy for any lift to be found; expected at least "
-            f"{ceil(c * units) + 1}"
+            f"{floor(c * units) + 1}"
         )
     return (c + sqrt(c * (2 - c))) / (1 - c)
 

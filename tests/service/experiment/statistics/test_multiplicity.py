@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -10,6 +10,7 @@ from service.experiment.statistics.multiplicity import benjamini_hochberg, holm
 PS = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
+@settings(max_examples=25, deadline=None)  # statsmodels takes its time
 @given(PS)
 def test_both_agree_with_statsmodels(p_M: list[float]) -> None:
     assert holm(p_M) == pytest.approx(multipletests(p_M, method="holm")[1], rel=1e-9)

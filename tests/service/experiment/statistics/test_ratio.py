@@ -113,13 +113,12 @@ def test_every_answer_is_a_number_or_says_what_is_missing(one: Any, other: Any) 
     for effect_of in (absolute_effect, lift):
         try:
             effect = effect_of(RatioSums.of(*np.transpose(one)), RatioSums.of(*np.transpose(other)))
-        except StatisticsError as error:
-            assert "expected" in str(error) or "no unit differs" in str(error)
-        else:
-            low, high = effect.interval
-            assert low <= effect.estimate <= high or effect.method == "fieller"
-            assert not any(np.isnan([effect.estimate, effect.se, effect.dof, effect.p, low, high]))
-            assert effect.bounded == (low > -inf)
+        except StatisticsError:
+            continue
+        low, high = effect.interval
+        assert low <= effect.estimate <= high
+        assert not any(np.isnan([effect.estimate, effect.se, effect.dof, effect.p, low, high]))
+        assert effect.bounded == (low > -inf)
 
 
 @pytest.mark.parametrize(
