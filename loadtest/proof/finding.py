@@ -24,7 +24,7 @@ class Finding:
     @property
     def met(self) -> bool | None:
         """Whether it lies where it should; None for a contrast."""
-        return None if self.contrast else self.low <= self.found <= self.high
+        return None if self.contrast else bool(self.low <= self.found <= self.high)
 
     def shown(self, number: float) -> str:
         """As people read it."""

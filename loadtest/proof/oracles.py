@@ -32,7 +32,7 @@ def agreement(experiments: int, steps: Steps, seed: int = 5) -> list[Finding]:
     worst: dict[str, float] = {}
     for _ in steps(experiments):
         for what, pairs in _experiment(generator).items():
-            gap = max(abs(ours - theirs) / max(abs(theirs), 1e-300) for ours, theirs in pairs)
+            gap = float(max(abs(ours - theirs) / max(abs(theirs), 1e-300) for ours, theirs in pairs))
             worst[what] = max(worst.get(what, 0.0), gap)
     return [Finding(target="T5", what=what, found=gap, high=AGREED, percent=False) for what, gap in worst.items()]
 

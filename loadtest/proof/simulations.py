@@ -38,7 +38,7 @@ def no_effect(simulations: int, steps: Steps, seed: int = 0) -> list[Finding]:
     """T3: an A/A experiment, looked at after every hundred units and once at the end."""
     generator, population = np.random.default_rng(seed), Population.of(CTR)
     alarms = np.array([_aa(generator, population) for _ in steps(simulations)])
-    fixed, binomial, peeking, anytime, misprint = alarms.mean(axis=0)
+    fixed, binomial, peeking, anytime, misprint = alarms.mean(axis=0).tolist()
     looks = f"over {LOOKS} looks"
     return [
         Finding(target="T3", what="A/A called, fixed, clustered by unit", found=fixed, low=0.04, high=0.06),
@@ -91,7 +91,7 @@ def _binomial_p(treatment: RatioSums, control: RatioSums) -> float:
 def fair_split(simulations: int, steps: Steps, seed: int = 1) -> list[Finding]:
     """T3: arms drawn as promised, SRM looked at on each of thirty days."""
     generator = np.random.default_rng(seed)
-    alarms = np.array([_split(generator, 100) for _ in steps(max(1, simulations // 100))]).mean(axis=0)
+    alarms = np.array([_split(generator, 100) for _ in steps(max(1, simulations // 100))]).mean(axis=0).tolist()
     return [
         Finding(target="T3", what=f"SRM called, sequential, {DAYS} looks", found=alarms[0], high=ALARM),
         Finding(target="T3", what=f"  the same, χ² at {ALARM} on every look", found=alarms[1], contrast=True),
@@ -142,11 +142,11 @@ def same_units_before(simulations: int, steps: Steps, seed: int = 3) -> list[Fin
     squared = float(np.corrcoef(m - m.sum() / d.sum() * d, x - x.sum() / w.sum() * w)[0, 1] ** 2)
     found = [_adjusted(generator) for _ in steps(simulations)]
     plain, after, promised, p = np.array(found).T
-    gap = 1 - after.var() / plain.var() - squared
+    gap = float(1 - after.var() / plain.var()) - squared
     rho2 = f"ρ² = {squared:.1%}"
     return [
         Finding(target="T4", what=f"CUPED, variance saved less {rho2}", found=gap, low=-0.02, high=0.02),
-        Finding(target="T4", what="CUPED, as promised", found=promised.mean() - squared, low=-0.02, high=0.02),
+        Finding(target="T4", what="CUPED, as promised", found=float(promised.mean()) - squared, low=-0.02, high=0.02),
         Finding(target="T4", what="CUPED, A/A called", found=float(np.mean(p < ALPHA)), low=0.04, high=0.06),
     ]
 
@@ -161,7 +161,7 @@ def _adjusted(generator: np.random.Generator) -> tuple[float, float, float, floa
 def same_latency(simulations: int, steps: Steps, seed: int = 4) -> list[Finding]:
     """Guardrail: how often the interval of the ratio of two p99 holds 1, which it is."""
     generator = np.random.default_rng(seed)
-    covered = np.array([_covered(generator) for _ in steps(simulations)]).mean(axis=0)
+    covered = np.array([_covered(generator) for _ in steps(simulations)]).mean(axis=0).tolist()
     return [
         Finding(target="p99", what="covered, order statistics, clustered", found=covered[0], low=0.935, high=0.975),
         Finding(target="p99", what="  the same, units resampled", found=covered[1], contrast=True),

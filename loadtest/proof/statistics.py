@@ -71,7 +71,7 @@ def _counted(bars: Progress, name: str) -> Callable[[int], Iterator[int]]:
 def _as_json(findings: Sequence[Finding], simulations: int, seconds: float) -> bytes:
     rows = [{**asdict(finding), "met": finding.met} for finding in findings]
     document = {"simulations": simulations, "seconds": seconds, "findings": rows}
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
 if __name__ == "__main__":
