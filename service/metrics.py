@@ -8,10 +8,9 @@ With several workers a scrape of any of them is of all: see service.multiprocess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -20,20 +19,18 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Metric,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.registry import Collector
 
-from service.loops import count_up_to
+from service.bulk_histogram import BucketCounts, BulkHistogram
 from service.multiprocess import AllWorkers, shared_directory
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # of every histogram one more series that nobody asks for
 
 PUBLISH_S = 0.25
-"""Seconds after which a worker's probabilities are seen by another's scrape, at most."""
+"""Seconds after which what a worker counts in bulk is seen by another's scrape, at most."""
 
 SECONDS = (
     *(0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075),
@@ -52,10 +49,6 @@ NO_ARM = "none"
 UNMATCHED = "unmatched"
 """Route label of a request that matched no route."""
 
-# The largest float32 that is not above each bound: comparing in float32 then decides as in float64.
-_ROUNDED = np.array(PROBABILITIES, np.float32)
-_BOUNDS = np.where(np.array(PROBABILITIES) < _ROUNDED, np.nextafter(_ROUNDED, np.float32(0)), _ROUNDED)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageTimers:
@@ -68,59 +61,20 @@ class StageTimers:
     respond: Histogram
 
 
-@dataclass(kw_only=True, slots=True)
-class _Counted:
-    """What one model answered: totals up to each bound, and how much of them the child has been told."""
-
-    child: Histogram
-    below_B: npt.NDArray[np.int64]
-    told_B: npt.NDArray[np.int64]
-    total: float = 0.0
-    told_total: float = 0.0
-
-
-class ProbabilityHistogram(Collector):
-    """ctr_score: N probabilities counted in one go; the client's own histogram takes one at a time, behind locks.
-
-    Counting is a loop alone; `publish` moves the counts into the client's histogram, whatever keeps its values.
-    `observe` is to be called from one thread only, `publish` and `collect` from any.
-    """
+class ProbabilityHistogram(BulkHistogram):
+    """ctr_score: the answered probabilities of every model."""
 
     def __init__(self) -> None:
-        self._histogram = Histogram(
-            "ctr_score", "Answered click probabilities.", ["model"], buckets=PROBABILITIES, registry=None
-        )
-        self._counted: dict[str, _Counted] = {}
-        self._lock = Lock()
+        super().__init__("ctr_score", "Answered click probabilities.", PROBABILITIES, label="model")
+        self._counts: dict[str, BucketCounts] = {}
 
     def add_model(self, model: str) -> None:
         """Start counting for `name@version`."""
-        if model not in self._counted:
-            below_B, told_B = np.zeros((2, len(PROBABILITIES)), np.int64)
-            child = self._histogram.labels(model=model)
-            self._counted[model] = _Counted(child=child, below_B=below_B, told_B=told_B)
+        self._counts[model] = self.counts_of(model)
 
     def observe(self, model: str, probabilities_N: npt.NDArray[np.float32]) -> None:
-        """Count probabilities [N], each in [0, 1]."""
-        counted = self._counted[model]
-        counted.total += count_up_to(probabilities_N, _BOUNDS, counted.below_B)
-
-    def publish(self) -> None:
-        """Tell the client's histogram what it has not been told yet."""
-        with self._lock:
-            for counted in list(self._counted.values()):
-                below_B, total = counted.below_B.copy(), counted.total
-                fresh_B = np.diff(below_B - counted.told_B, prepend=0).tolist()
-                for bucket, count in zip(counted.child._buckets, fresh_B, strict=False):  # noqa: SLF001 - no bulk form
-                    if count:
-                        bucket.inc(count)
-                counted.child._sum.inc(total - counted.told_total)  # noqa: SLF001 - as above
-                counted.told_B, counted.told_total = below_B, total
-
-    def collect(self) -> Iterable[Metric]:
-        """The family as Prometheus scrapes it, buckets cumulative."""
-        self.publish()
-        return self._histogram.collect()
+        """Count probabilities [N], each in [0, 1]; always from the same thread."""
+        self._counts[model].count(probabilities_N)
 
 
 class Metrics:
@@ -152,8 +106,9 @@ class Metrics:
             ["arm", "result"],
             registry=registry,
         )
+        self._bulk: list[BulkHistogram] = []
         self.probabilities = ProbabilityHistogram()
-        registry.register(self.probabilities)
+        self.add_bulk(self.probabilities)
         self._add_process(registry)
         self._add_models(registry)
         self.feedback = Counter(
@@ -161,9 +116,14 @@ class Metrics:
         )
         self._request_timers: dict[tuple[str, str, str], Histogram] = {}
 
+    def add_bulk(self, histogram: BulkHistogram) -> None:
+        """Let a histogram be scraped, and published where there are several workers."""
+        self._bulk.append(histogram)
+        self.registry.register(histogram)
+
     def scrape(self) -> bytes:
         """Prometheus' text format; of all workers where there are several."""
-        self.probabilities.publish()
+        self._publish()
         return generate_latest(self._scraped)
 
     @asynccontextmanager
@@ -177,12 +137,16 @@ class Metrics:
             yield
         finally:
             task.cancel()
-            self.probabilities.publish()
+            self._publish()
 
     async def _publish_again_and_again(self) -> None:
         while True:
             await asyncio.sleep(PUBLISH_S)
-            self.probabilities.publish()
+            self._publish()
+
+    def _publish(self) -> None:
+        for histogram in self._bulk:
+            histogram.publish()
 
     def _add_process(self, registry: CollectorRegistry) -> None:
         """What concerns the process, or all workers. process_* would say nothing true in a sum: left out there."""
