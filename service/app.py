@@ -26,6 +26,7 @@ from service.models import example_requests
 from service.remote import opened
 from service.scoring import ScorerFactory
 from service.settings import Settings
+from service.shadow.shadow import make_shadow
 from service.state import ARMS, STUDENT, State
 
 DESCRIPTION = "Click probabilities of candidates by a DAGFM student, and by the teacher it was distilled from."
@@ -70,7 +71,9 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         settings: everything that may differ between deployments.
         scorer_factories: arm → what runs its model; onnxruntime for an arm that is not named.
     """
-    state = State(settings=settings, metrics=Metrics(), scorer_factories=scorer_factories or {})
+    metrics = Metrics()
+    shadow = make_shadow(settings, metrics)
+    state = State(settings=settings, metrics=metrics, scorer_factories=scorer_factories or {}, shadow=shadow)
     experiment_metrics = ExperimentMetrics(state.metrics)
     state.metrics.effective_cpus.set(effective_cpus())
 
@@ -82,6 +85,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         async with (
             state.metrics.publishing(),
             opened(state.remotes.values()),
+            state.shadow.running(),
             experiments(state, experiment_metrics) as running,
         ):
             state.running = running

@@ -6,6 +6,8 @@ several workers and scrapes work as with any other. Counts may also come from an
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -27,6 +29,7 @@ class BucketCounts:
     """
 
     def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = (*bounds, math.inf)
         # The largest float32 that is not above each bound: comparing in float32 then decides as in float64.
         rounded_B = np.array([*bounds, np.inf], np.float32)
         above_B = np.array([*bounds, np.inf]) < rounded_B
@@ -37,6 +40,11 @@ class BucketCounts:
     def count(self, values_N: npt.NDArray[np.float32]) -> None:
         """Count values [N], none of them NaN; always from the same thread."""
         self.total += count_up_to(values_N, self._bounds_B, self.below_B)
+
+    def count_one(self, value: float) -> None:
+        """Count one value, not NaN, as it is in float64; always from the same thread."""
+        self.below_B[bisect_left(self._bounds, value) :] += 1
+        self.total += value
 
     def add(self, below_B: Sequence[int], total: float) -> None:
         """Add what others have counted; as `count`, always from the same thread."""

@@ -74,6 +74,12 @@ class LoadedModel:
         """`name@version`."""
         return self.bundle.manifest.model
 
+    @property
+    def ids_digest(self) -> str:
+        """Of schema and vocabularies: models that share it share their ids."""
+        files = self.bundle.manifest.files
+        return files[SCHEMA][:16] + files[VOCABULARY][:16]
+
     def probabilities(self, logits_N: Logits) -> Probabilities:
         """Calibrated probabilities [N] of logits [N]; raises ProblemError when one is not finite."""
         return probabilities_of(logits_N, self.bundle.manifest.calibration)

@@ -25,6 +25,7 @@ from service.models import LoadedModel, LoadError, load_model
 from service.remote import Remote, is_url
 from service.scoring import OnnxScorer, ScorerFactory
 from service.settings import Settings
+from service.shadow.shadow import Shadow
 
 STUDENT = "student"
 TEACHER = "teacher"
@@ -76,6 +77,8 @@ class State:
     metrics: Metrics
     scorer_factories: Mapping[str, ScorerFactory]
     """Arm → what turns its model.onnx into a scorer; onnxruntime for an arm that is not named."""
+    shadow: Shadow
+    """Has answers scored by another model too."""
     arms: dict[str, Arm] = field(default_factory=dict)
     """The arms that answer."""
     remotes: dict[str, Remote] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from service.experiment.live import Current
 from service.experiment.running import Running
 from service.middleware import Call
 from service.remote import Remote, RemoteError
+from service.shadow.message import AnsweredBy
 from service.state import Arm, State
 
 FORCE = b"x-arm"
@@ -39,8 +40,7 @@ logger = logging.getLogger(__name__)
 class Answering(NamedTuple):
     """What answers a request."""
 
-    model: str
-    """`name@version`."""
+    answered_by: AnsweredBy
     probabilities: Probabilities
     """[N] float32."""
     fallback: bool
@@ -87,6 +87,9 @@ class AssignedPredict:
         if found.scoring is not None:
             count(found.scoring, decode_s=decoded_at - received, encode_s=encoded_at - decoded_at)
         latency_s = perf_counter() - received
+        self._state.shadow.offer(
+            body, found.probabilities, found.answered_by, latency_s=latency_s, request_id=asked.request_id
+        )
         if exposed_ms is not None:
             self._log_answer(asked, found, latency_s)
         return answered
@@ -158,7 +161,7 @@ class AssignedPredict:
             started = perf_counter()
             found = await remote.ask(asked.body, len(asked.encoded.candidate_ids), asked.request_id)
             self._running.metrics.waited(name, perf_counter() - started)
-            return Answering(found.model, found.probabilities, fallback=False, scoring=None)
+            return Answering(AnsweredBy(name, found.model), found.probabilities, fallback=False, scoring=None)
         arm = self._state.arm(name)
         alike = arm.model.reads_as == default.model.reads_as
         encoded = asked.encoded if alike else arm.model.reader.encode(asked.decoded)
@@ -172,7 +175,7 @@ class AssignedPredict:
             answer(
                 request_id=asked.request_id,
                 arm=given.arm,
-                model=found.model,
+                model=found.answered_by.version,
                 probabilities_N=found.probabilities,
                 fallback=found.fallback,
                 token=token,
@@ -186,7 +189,7 @@ class AssignedPredict:
             Answered(
                 request_id=asked.request_id,
                 ts_ms=now_ms(),
-                model=found.model,
+                model=found.answered_by.version,
                 fallback=found.fallback,
                 status=200,
                 latency_us=latency_s * 1e6,
@@ -205,7 +208,9 @@ class AssignedPredict:
 
 
 def _by(scoring: Scoring, *, fallback: bool) -> Answering:
-    return Answering(scoring.arm.model.name, scoring.probabilities, fallback, scoring)
+    arm = scoring.arm
+    by = AnsweredBy(arm.name, arm.model.name, arm.model.ids_digest)
+    return Answering(by, scoring.probabilities, fallback, scoring)
 
 
 def _context(decoded: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ Bodies and answers go through as bytes, because a typed body and a typed answer 
 
 from __future__ import annotations
 
-from functools import partial
 from time import perf_counter
 
 from starlette.types import Scope
@@ -19,6 +18,8 @@ from service.api.respond import respond
 from service.middleware import call_of
 from service.remote import Remote, RemoteError
 from service.scoring import Logits
+from service.shadow.message import AnsweredBy
+from service.shadow.shadow import Shadow
 from service.state import STUDENT, Arm, State
 
 _JSON = JSON.encode()
@@ -50,7 +51,7 @@ def assigned_endpoint(state: State) -> Endpoint:
         call = call_of(scope)
         call.arm = document.default
         if not document.experiments:
-            return await _predict(state.arm(document.default), scope, body)
+            return await _predict(state.arm(document.default), scope, body, state.shadow)
         received = perf_counter()
         _check_content_type(scope)
         return await assigned(scope, call, body, decode(body), received)
@@ -58,8 +59,8 @@ def assigned_endpoint(state: State) -> Endpoint:
     return predict_with_assigned_arm
 
 
-async def _predict(arm: Arm, scope: Scope, body: bytes) -> Answer:
-    """Answer one request with one arm; raises ProblemError."""
+async def _predict(arm: Arm, scope: Scope, body: bytes, shadow: Shadow | None = None) -> Answer:
+    """Answer one request with one arm, and offer it to the shadow if one is given; raises ProblemError."""
     received = perf_counter()
     call = call_of(scope)
     _check_content_type(scope)
@@ -68,13 +69,16 @@ async def _predict(arm: Arm, scope: Scope, body: bytes) -> Answer:
     encoded = arm.model.reader.encode(decoded)
     encoded_at = perf_counter()
     call.request_id = encoded.request_id or call.request_id
-    return await respond(
-        arm,
-        encoded,
-        decode_s=decoded_at - received,
-        encode_s=encoded_at - decoded_at,
-        render=partial(_predict_answer, arm, call.request_id),
-    )
+
+    def render(_logits_N: Logits, probabilities_N: Probabilities) -> Answer:
+        answer = _answer(arm.name, arm.model.name, call.request_id, probabilities_N)
+        if shadow is not None:
+            by = AnsweredBy(arm.name, arm.model.name, arm.model.ids_digest)
+            shadow.offer(body, probabilities_N, by, latency_s=perf_counter() - received, request_id=call.request_id)
+        return answer
+
+    timed = {"decode_s": decoded_at - received, "encode_s": encoded_at - decoded_at}
+    return await respond(arm, encoded, **timed, render=render)
 
 
 async def _pass_on(remote: Remote, state: State, scope: Scope, body: bytes) -> Answer:
@@ -89,10 +93,6 @@ async def _pass_on(remote: Remote, state: State, scope: Scope, body: bytes) -> A
         problem = _REMOTE_PROBLEMS.get(error.reason, Problem.REMOTE_FAILED)
         raise ProblemError(problem, f"{error}; ask again later, or the student") from None
     return _answer(remote.name, found.model, call.request_id, found.probabilities)
-
-
-def _predict_answer(arm: Arm, request_id: str, _logits_N: Logits, probabilities_N: Probabilities) -> Answer:
-    return _answer(arm.name, arm.model.name, request_id, probabilities_N)
 
 
 def _answer(arm: str, model: str, request_id: str, probabilities_N: Probabilities) -> Answer:

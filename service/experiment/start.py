@@ -63,6 +63,8 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
 def _live(store: EventStore, state: State, metrics: ExperimentMetrics) -> Live:
     def note(current: Current) -> None:
         metrics.revision.set(current.revision)
+        shadow = current.document.shadow
+        state.shadow.configure(shadow.share, shadow.models)
 
     live = Live(store, lambda: (state.answering, list(state.arms)), note)
     live.start(_first_document(state.settings))
