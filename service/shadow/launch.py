@@ -30,8 +30,8 @@ def launch(channel: socket.socket) -> subprocess.Popen[bytes]:
 
 def main(descriptor: int) -> None:
     """Be the child on an inherited end of a channel."""
-    _give_way()
     _end_with_parent()
+    _give_way()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which closes the channel when it is done
     from service.shadow.child import run  # noqa: PLC0415 - what takes a second of processor time comes last
 

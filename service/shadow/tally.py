@@ -23,7 +23,7 @@ _GAPS = (
 )
 _LOGIT_GAPS = (1e-5, 1e-4, 0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
-_TAUS = (-0.5, *_SHARES)
+_TAUS = (-0.5, *_SHARES)  # with a bound below 0, Prometheus has no sum of it: a sum that falls is no counter
 
 
 class Family(NamedTuple):
