@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.shadow.message import QUEUE_BYTES, Offer, Pair, Refusal, open_pair, receive, receive_buffer, send
+from service.shadow.message import (
+    QUEUE_BYTES,
+    AnsweredBy,
+    Offer,
+    Pair,
+    Refusal,
+    open_pair,
+    receive,
+    receive_buffer,
+    send,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="messages keep their bounds on Linux's sockets")
 
@@ -15,7 +25,8 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 def an_offer(body: bytes = b"{}", rows: int = 2, request_id: str = "r") -> Offer:
-    return Offer("student", "s@1", "ids", "teacher", request_id, 123, 0.5, body, np.arange(rows, dtype=np.float32))
+    primary, probabilities_N = AnsweredBy("student", "s@1", "ids"), np.arange(rows, dtype=np.float32)
+    return Offer(primary, "teacher", request_id, 123, 0.5, body, probabilities_N)
 
 
 def open_channel() -> Pair:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service.multiprocess import MULTIPROCESS, AllWorkers
@@ -22,6 +23,7 @@ import sys, time
 import numpy as np
 from service.metrics import Metrics
 from service.settings import Settings
+from service.shadow.message import AnsweredBy
 from service.shadow.shadow import make_shadow
 
 bundles, offers = sys.argv[1], int(sys.argv[2])
@@ -35,8 +37,7 @@ while shadow.pid is None:
 print(shadow.pid, flush=True)
 body = b'{"context": {"user": "u3", "hour": 13}, "items": ["i0", "i1"]}'
 for _ in range(offers):
-    known = {"answered_by": "student", "version": "s@1", "ids": "", "latency_s": 0.001, "request_id": "r"}
-    shadow.offer(body, np.array([0.1, 0.2], np.float32), **known)
+    shadow.offer(body, np.array([0.1, 0.2], np.float32), AnsweredBy("student", "s@1"), latency_s=0.001, request_id="r")
 if offers:
     shadow.close()
     metrics.scrape()
@@ -95,3 +96,26 @@ def test_a_scrape_of_any_worker_has_what_the_shadows_of_all_found(bundles: Path,
 def test_a_child_gives_way_to_every_other_process(bundles: Path, serve: Callable[..., str]) -> None:
     with worker(bundles, offers=0) as (_process, child):
         assert eventually(lambda: gives_way(child))
+
+
+def test_every_worker_of_a_service_has_a_shadow_of_its_own(
+    bundles: Path, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    document = tmp_path / "document.toml"
+    document.write_text('[shadow]\nshare = 1.0\nmodels = ["student", "teacher"]\n')
+    options = [f"--{arm}-bundle={bundles / arm}" for arm in ("student", "teacher")]
+    url = serve(*options, "--workers=2", CTR_EVENTS=f"sqlite:{tmp_path}/e.sqlite3", CTR_EXPERIMENT=str(document))
+    body = {"context": {"user": "u3", "hour": 13}, "items": ["i0", "i1"]}
+    for _ in range(16):  # a connection each, spread over both workers
+        assert httpx.post(f"{url}/predict", json=body).status_code == 200
+
+    def counted() -> dict[str, float]:
+        lines = [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith("ctr_shadow_")]
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+    def total(found: dict[str, float]) -> float:
+        return sum(value for name, value in found.items() if name.startswith("ctr_shadow_total"))
+
+    assert eventually(lambda: total(counted()) == 16)
+    found = counted()
+    assert found["ctr_shadow_abs_diff_count"] == 2 * found['ctr_shadow_total{result="ok"}'] > 0

@@ -19,7 +19,7 @@ import pytest
 from service.bundle import read_bundle
 from service.events.reading import read_shadows
 from service.events.urls import open_store
-from service.shadow.message import QUEUE_BYTES
+from service.shadow.message import QUEUE_BYTES, AnsweredBy
 from service.shadow.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ MANY = [f"i{n % 10}" for n in range(5000)]
 """Items of a request that takes some 50 kB of the queue."""
 BODY: dict[str, Any] = {"context": {"user": "u3", "hour": 13}, "items": ["i0", "i1", "i2", "i3"]}
 PAIR = ("student", "teacher")
+STUDENT = AnsweredBy("student", "s@1")
+TOKEN = "t" * 16
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -74,12 +76,17 @@ def send(client: Client, requests: int, **changed: Any) -> None:
 
 
 @pytest.fixture
-def shadowed(open_client: OpenClient, tmp_path: Path) -> Iterator[Callable[..., Client]]:
+def events(tmp_path: Path) -> str:
+    return f"sqlite:{tmp_path}/events.sqlite3"
+
+
+@pytest.fixture
+def shadowed(open_client: OpenClient, events: str) -> Iterator[Callable[..., Client]]:
     """Opens an app whose every answer is offered to a shadow that has answered once; settings as keywords."""
     stopped: list[int] = []
 
     def open_one(**settings: Any) -> Client:
-        client = open_client(**{"events": f"sqlite:{tmp_path}/events.sqlite3", **settings})
+        client = open_client(events=events, **settings)
         shadow_of(client).configure(1.0, PAIR)
         assert eventually(lambda: shadow_of(client).pid)
         stopped.append(shadow_of(client).pid or 0)
@@ -94,7 +101,7 @@ def shadowed(open_client: OpenClient, tmp_path: Path) -> Iterator[Callable[..., 
 
 
 def test_every_request_is_scored_by_the_other_model_and_compared(
-    shadowed: Callable[..., Client], bundles: Path, tmp_path: Path
+    shadowed: Callable[..., Client], bundles: Path, events: str
 ) -> None:
     """What /metrics and the event store say follows from the two bundles' own examples."""
     client = shadowed()
@@ -108,7 +115,7 @@ def test_every_request_is_scored_by_the_other_model_and_compared(
     for model in PAIR:
         assert client.metric("ctr_shadow_latency_seconds_count", model=model) == 20
     shadow_of(client).close()
-    with closing(open_store(f"sqlite:{tmp_path}/events.sqlite3", attribution_ms=1)) as store:
+    with closing(open_store(events, attribution_ms=1)) as store:
         stored = read_shadows(store)
     assert len({comparison.request_id for comparison in stored}) == 20
     assert (stored[0].primary, stored[0].shadow) == ("tiny-student@v1", "tiny-teacher@v1")
@@ -116,20 +123,47 @@ def test_every_request_is_scored_by_the_other_model_and_compared(
     assert {comparison.n_candidates for comparison in stored} == {4}
 
 
+def test_a_document_begins_and_ends_the_shadow(open_client: OpenClient, events: str) -> None:
+    client = open_client(events=events, admin_token=TOKEN)
+    for share in (1.0, 0.0):
+        document = {"shadow": {"share": share, "models": PAIR}}
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        assert client.request("PUT", "/experiment", json=document, headers=headers).status_code == 200
+        assert eventually(lambda wanted=share > 0: (shadow_of(client).pid is not None) == wanted)
+        send(client, 3)
+    assert settled(client, 3) == {"ok": 3, "error": 0, "dropped": 0}
+
+
+def test_requests_of_an_experiment_are_offered_too(open_client: OpenClient, events: str) -> None:
+    """Those that the teacher answered are compared with the student's."""
+    arms = [{"name": "control", "model": "teacher", "weight": 5000}, {"name": "student", "weight": 5000}]
+    document = {"experiments": [{"name": "e", "arms": arms}], "shadow": {"share": 1.0, "models": PAIR}}
+    client = open_client(events=events, admin_token=TOKEN)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert client.request("PUT", "/experiment", json=document, headers=headers).status_code == 200
+    assert eventually(lambda: shadow_of(client).pid)
+    for unit in range(12):
+        send(client, 1, unit=f"u{unit}")
+    assert settled(client, 12) == {"ok": 12, "error": 0, "dropped": 0}
+    shadow_of(client).close()
+    with closing(open_store(events, attribution_ms=1)) as store:
+        pairs = {(comparison.primary, comparison.shadow) for comparison in read_shadows(store)}
+    assert pairs == {("tiny-student@v1", "tiny-teacher@v1"), ("tiny-teacher@v1", "tiny-student@v1")}
+
+
 def test_answers_of_either_model_are_compared_with_the_others(shadowed: Callable[..., Client], bundles: Path) -> None:
     client = shadowed()
     body = orjson.dumps(BODY)
     for primary in PAIR:
         example = read_bundle(bundles / primary).example["probabilities"]
-        offer(client, body, np.array(example, np.float32), answered_by=primary)
+        offer(client, body, np.array(example, np.float32), AnsweredBy(primary, "m@1"))
     assert settled(client, 3) == {"ok": 3, "error": 0, "dropped": 0}
     gap_N = np.abs(np.subtract(*(read_bundle(bundles / model).example["probabilities"] for model in PAIR)))
     assert client.metric("ctr_shadow_abs_diff_sum") == pytest.approx(3 * gap_N.sum(), abs=1e-5)
 
 
-def offer(client: Client, body: bytes, probabilities_N: np.ndarray, **changed: Any) -> None:
-    given = {"answered_by": "student", "version": "m@1", "ids": "", "latency_s": 0.001, "request_id": "r", **changed}
-    shadow_of(client).offer(body, probabilities_N, **given)
+def offer(client: Client, body: bytes, probabilities_N: np.ndarray, by: AnsweredBy = STUDENT) -> None:
+    shadow_of(client).offer(body, probabilities_N, by, latency_s=0.001, request_id="r")
 
 
 def test_forced_arms_are_not_offered(shadowed: Callable[..., Client]) -> None:
@@ -213,8 +247,8 @@ def test_an_interrupt_of_the_terminal_is_left_to_the_worker(shadowed: Callable[.
     assert settled(client, 2)["ok"] == 2
 
 
-def test_a_closed_app_ends_a_stopped_child_too(open_client: OpenClient, tmp_path: Path) -> None:
-    client = open_client(events=f"sqlite:{tmp_path}/events.sqlite3")
+def test_a_closed_app_ends_a_stopped_child_too(open_client: OpenClient, events: str) -> None:
+    client = open_client(events=events)
     shadow_of(client).configure(1.0, PAIR)
     assert eventually(lambda: shadow_of(client).pid)
     pid = shadow_of(client).pid or 0
@@ -225,8 +259,10 @@ def test_a_closed_app_ends_a_stopped_child_too(open_client: OpenClient, tmp_path
     assert results(client) == {"ok": 0, "error": 0, "dropped": 3}
 
 
-def test_a_bad_bundle_is_an_error_of_the_shadow_alone(open_client: OpenClient, broken: Callable[..., Path]) -> None:
-    client = open_client(teacher_bundle=broken(model_onnx=b"no graph"), events="")
+def test_a_bad_bundle_is_an_error_of_the_shadow_alone(
+    open_client: OpenClient, broken: Callable[..., Path], events: str
+) -> None:
+    client = open_client(teacher_bundle=broken(model_onnx=b"no graph"), events=events)
     shadow_of(client).configure(1.0, PAIR)
     assert eventually(lambda: shadow_of(client).pid)
     send(client, 5)
@@ -235,9 +271,9 @@ def test_a_bad_bundle_is_an_error_of_the_shadow_alone(open_client: OpenClient, b
 
 
 def test_a_request_that_the_other_model_does_not_take_is_an_error_of_the_shadow_alone(
-    open_client: OpenClient, bundles: Path
+    open_client: OpenClient, bundles: Path, events: str
 ) -> None:
-    client = open_client(teacher_bundle=bundles / "no-catalogue", events="")
+    client = open_client(teacher_bundle=bundles / "no-catalogue", events=events)
     shadow_of(client).configure(1.0, PAIR)
     assert eventually(lambda: shadow_of(client).pid)
     send(client, 2)
@@ -253,7 +289,7 @@ def test_ids_are_compared_only_between_models_that_share_their_vocabularies(shad
     }
     assert client.post("/predict", json=ids).status_code == 200
     assert settled(client, 2) == {"ok": 2, "error": 0, "dropped": 0}
-    offer(client, orjson.dumps(ids), np.array([0.1, 0.2], np.float32), ids="others")
+    offer(client, orjson.dumps(ids), np.array([0.1, 0.2], np.float32), AnsweredBy("student", "s@1", "others"))
     assert settled(client, 3) == {"ok": 2, "error": 1, "dropped": 0}
     assert client.metric("ctr_shadow_errors_total", reason="form") == 1
 
@@ -267,10 +303,10 @@ def test_a_request_that_no_queue_has_room_for_is_counted_as_too_large(shadowed: 
 
 
 def test_another_service_can_be_the_other_model(
-    open_client: OpenClient, bundles: Path, serve: Callable[..., str]
+    open_client: OpenClient, bundles: Path, serve: Callable[..., str], events: str
 ) -> None:
     far = serve("--student-bundle", str(bundles / "teacher"))
-    client = open_client(arms={"far": f"{far}/student/predict"}, events="")
+    client = open_client(arms={"far": f"{far}/student/predict"}, events=events)
     shadow_of(client).configure(1.0, ("student", "far"))
     assert eventually(lambda: shadow_of(client).pid)
     send(client, 3)
@@ -281,15 +317,15 @@ def test_another_service_can_be_the_other_model(
 
 
 def test_another_service_that_is_gone_hangs_or_refuses_is_an_error_of_the_shadow_alone(
-    open_client: OpenClient, bundles: Path, serve: Callable[..., str]
+    open_client: OpenClient, bundles: Path, serve: Callable[..., str], events: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung, socket.create_server(("127.0.0.1", 0)) as gone:
         hung_at, gone_at = (f"http://127.0.0.1:{listener.getsockname()[1]}/" for listener in (hung, gone))
         gone.close()
         far = {"hung": hung_at, "gone": gone_at, "other": serve("--student-bundle", str(bundles / "no-catalogue"))}
-        client = open_client(arms={**far, "other": f"{far['other']}/predict"}, events="", teacher_timeout_ms=100)
+        client = open_client(arms={**far, "other": f"{far['other']}/predict"}, events=events, teacher_timeout_ms=100)
         for offered, (model, reason) in enumerate(
-            (("hung", "timeout"), ("gone", "unreachable"), ("other", "bad_answer")), start=1
+            (("hung", "timeout"), ("gone", "unreachable"), ("other", "refused")), start=1
         ):
             shadow_of(client).configure(1.0, ("student", model))
             assert eventually(lambda: shadow_of(client).pid)
