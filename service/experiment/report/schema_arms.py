@@ -79,9 +79,9 @@ class EffectView:
     """Two-sided, looked at once."""
     p_anytime: float
     """Anytime-valid, smallest of all looks."""
-    p_holm: float
-    """`p` after Holm over the treatments."""
-    p_anytime_holm: float
+    p_holm: float | None
+    """`p` after Holm over the treatments; null where it decides nothing."""
+    p_anytime_holm: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,13 +125,13 @@ class Look:
     ts_ms: int
     n: int
     """Units of both arms exposed by then."""
-    estimate: float | None
-    """Lift of CTR; null while there is nothing to go by."""
-    fixed: Ends | None
-    anytime: Ends | None
-    p_anytime: float | None
     srm_p: float
     """Sequential, of all arms."""
+    estimate: float | None = None
+    """Lift of CTR; null while there is nothing to go by."""
+    fixed: Ends | None = None
+    anytime: Ends | None = None
+    p_anytime: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

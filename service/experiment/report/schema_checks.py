@@ -140,7 +140,7 @@ class ShadowRow:
     rank_biased_overlap: float
     top_1_flips: float
     """Share of requests with another best candidate."""
-    calibration_gap: float
+    calibration_gap: float | None
     """Sum of the shadow's probabilities over the primary's, less one."""
     primary_us: Spread
     shadow_us: Spread
