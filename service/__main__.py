@@ -17,6 +17,7 @@ import uvicorn
 
 from service.app import Service, create_app
 from service.cpus import effective_cpus
+from service.experiment.cli import add_experiment_commands
 from service.greeting import base_url, greeting
 from service.settings import Settings, SettingsError, read_settings
 from service.settle import settle
@@ -114,6 +115,8 @@ def _stop(message: str) -> NoReturn:
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
 
+
+add_experiment_commands(cli)
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

@@ -22,7 +22,7 @@ NAMES = {
     "latency_p99": "p99 latency",
     "error_rate": "error rate",
     "fallback_rate": "fallback rate",
-    "log_loss": "log loss",
+    "log_loss": "normalized log loss",
     "calibration": "calibration error",
 }
 
@@ -55,7 +55,7 @@ def harms(plan: Plan, treatment: Treatment) -> Iterator[Reason]:
         yield Reason(code=Code.CTR_HARM.value, text=text, treatment=treatment.arm)
     for rail in treatment.guardrails:
         if rail.breached and rail.anytime is not None:
-            text = f"{_named(rail)} rises by {_rise(rail, rail.anytime)}, at every look: more than {_margin(rail)}."
+            text = f"{_named(rail)} changes by {_rise(rail, rail.anytime)}, at every look: more than {_margin(rail)}."
             yield Reason(code=Code.GUARDRAIL_HARM.value, text=text, treatment=treatment.arm)
 
 
@@ -118,7 +118,7 @@ def _guardrail(treatment: Treatment, rail: GuardrailView, *, planned: bool) -> C
     if rail.harm is None or interval is None:
         text = f"{_named(rail)} cannot be judged: {rail.missing}."
         return _criterion(State.OPEN, Code.GUARDRAIL_UNMEASURED, text, treatment)
-    shown = f"{_named(rail)} rises by {_rise(rail, interval)}"
+    shown = f"{_named(rail)} changes by {_rise(rail, interval)}"
     if interval[1] < rail.margin:
         return _criterion(State.MET, Code.GUARDRAILS_MET, f"{shown}: less than {_margin(rail)}.", treatment)
     if interval[0] > rail.margin:

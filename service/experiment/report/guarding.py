@@ -100,16 +100,23 @@ def _none_seen(metric: Metric, margin: float, analysis: Analysis, units: int, bo
 
 
 def _log_loss(phase: Phase, treatment: int, analysis: Analysis) -> GuardrailView:
-    t, c = (_quality_sums(phase, arm, losses) for arm in (treatment, 0))
+    """Log loss over the entropy of the arm's own CTR: plain, it would rise with every click that an arm wins."""
+    sums: dict[str, RatioSums] = {}
+
+    def effect() -> Effect:
+        sums.update(t=_entropy_sums(phase, treatment), c=_entropy_sums(phase, 0))
+        return lift(sums["t"], sums["c"], alpha=analysis.alpha)
+
+    logged = all(labelled(phase, arm).any() for arm in (treatment, 0))
     return _judged(
         "log_loss",
         "lift",
         analysis.log_loss_margin,
         analysis,
-        values=lambda: (t.m / t.d, c.m / c.d),
-        effect=lambda: lift(t, c, alpha=analysis.alpha),
-        units=t.n + c.n,
-        unlogged="" if t.n and c.n else _UNLOGGED,
+        values=lambda: (sums["t"].m / sums["t"].d, sums["c"].m / sums["c"].d),
+        effect=effect,
+        units=_units(phase, treatment),
+        unlogged="" if logged else _UNLOGGED,
     )
 
 
@@ -127,12 +134,21 @@ def _calibration(phase: Phase, treatment: int, analysis: Analysis) -> GuardrailV
     )
 
 
-def _quality_sums(phase: Phase, arm: int, of: Callable[..., object]) -> RatioSums:
+def _entropy_sums(phase: Phase, arm: int) -> RatioSums:
+    """Sums whose ratio is NE and whose variance is that of NE, the arm's CTR being an estimate as well.
+
+    NE = L / H(c) moves with a unit's loss by 1/H and with its clicks by -L·H'(c)/H², H'(c) = ln((1 - c)/c).
+    """
     rows, known_I = phase.rows, labelled(phase, arm)
     if not known_I.any():
         return RatioSums(0, 0, 0, 0, 0, 0)
-    values_I = np.asarray(of(rows.probability_I[known_I], rows.clicked_I[known_I]))
-    return RatioSums.of_rows(phase.unit_I[known_I], values_I)
+    p_I, y_I = rows.probability_I[known_I], rows.clicked_I[known_I]
+    loss_I, ctr = losses(p_I, y_I), float(y_I.mean())
+    if not 0 < ctr < 1:
+        raise StatisticsError(f"{int(y_I.sum())} of {y_I.size} impressions clicked; expected some and not all")
+    entropy = -(ctr * np.log(ctr) + (1 - ctr) * np.log(1 - ctr))
+    pull = loss_I.mean() * np.log((1 - ctr) / ctr) / entropy
+    return RatioSums.of_rows(phase.unit_I[known_I], (loss_I - pull * (y_I - ctr)) / entropy)
 
 
 def _calibration_sums(phase: Phase, arm: int) -> RatioSums:

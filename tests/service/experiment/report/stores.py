@@ -1,4 +1,4 @@
-"""Event stores with a known truth: units drawn by the real assignment, clicks by a model whose probabilities are true."""
+"""Event stores with a known truth: units drawn by the real assignment, clicks by a model that knows its odds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from service.events.records import Answered, Exposure, FeedbackEvent, ShadowComparison
 from service.events.sql import SqlStore
 from service.events.store import Batch
@@ -88,6 +89,7 @@ def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS)
     """Write what a world's units see and do, some thousand requests at a time."""
     rng, assigner = np.random.default_rng(world.seed), Assigner(doc)
     batch = Batch()
+    odds_U = np.random.default_rng(99).normal(0.0, world.spread, world.units)  # tastes that outlast a phase
     arrivals_U = np.sort(rng.integers(0, int(world.days * 24 * HOUR_MS), world.units)).tolist()
     for number, arrival_ms in enumerate(arrivals_U):
         unit = f"user-{number}"
@@ -95,7 +97,6 @@ def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS)
         behaviour = world.arms.get(given.arm, STUDENT)
         if given.reason is not Reason.ASSIGNED or rng.random() < behaviour.lost:
             continue
-        odds = rng.normal(0.0, world.spread)
         for request in range(world.requests):
             about = {
                 "ts_ms": since_ms + arrival_ms + request * HOUR_MS,
@@ -106,7 +107,9 @@ def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS)
             }
             exposed = exposure(f"{since_ms}-{number}-{request}", unit, n_candidates=world.candidates, **about)
             batch.exposures.append(exposed._replace(unit=unit if world.raw else None))
-            _answer(batch, world, behaviour, exposed, odds, rng)
+            answered, seen = _answer(world, behaviour, exposed, odds_U[number], rng)
+            batch.answers.append(answered)
+            batch.feedback.extend(seen)
         if len(batch.exposures) > 2000:
             store.write(batch)
             batch = Batch()
@@ -114,24 +117,24 @@ def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS)
 
 
 def _answer(
-    batch: Batch, world: World, behaviour: Behaviour, exposed: Exposure, odds: float, rng: np.random.Generator
-) -> None:
-    """What a request of a unit is answered with, and what the unit does then."""
+    world: World, behaviour: Behaviour, exposed: Exposure, odds: float, rng: np.random.Generator
+) -> tuple[Answered, list[FeedbackEvent]]:
+    """What a request of a unit with these odds is answered with, and what the unit does then."""
     name, ts_ms = exposed.request_id, exposed.ts_ms
     if rng.random() < behaviour.errors:
-        batch.answers.append(Answered(name, ts_ms, "", False, 504, 1e6, b"", b""))
-        return
+        return Answered(name, ts_ms, "", False, 504, 1e6, b"", b""), []
     base = np.log(behaviour.ctr / (1 - behaviour.ctr)) + odds
     true_N = 1 / (1 + np.exp(-(base + rng.normal(0, 0.7, world.candidates))))
     said = np.clip(true_N * behaviour.overstated, 0, 1).astype("<f4").tobytes() if world.probabilities else b""
     fallback = bool(rng.random() < behaviour.fallback)
     model = "student@v1" if fallback else behaviour.model
     latency_us = behaviour.latency_us * float(rng.lognormal(0, 0.3))
-    batch.answers.append(Answered(name, ts_ms + 1, model, fallback, 200, latency_us, said, b""))
-    if world.feedback:
-        for position, clicked in enumerate((rng.random(world.candidates) < true_N).tolist()):
-            kind = "click" if clicked else "impression"
-            batch.feedback.append(FeedbackEvent(name, f"#{position}", kind, None, ts_ms + 5_000, None))
+    answered = Answered(name, ts_ms + 1, model, fallback, 200, latency_us, said, b"")
+    clicked_N = (rng.random(world.candidates) < true_N).tolist()
+    kinds = ["click" if clicked else "impression" for clicked in clicked_N] if world.feedback else []
+    return answered, [
+        FeedbackEvent(name, f"#{position}", kind, None, ts_ms + 5_000, None) for position, kind in enumerate(kinds)
+    ]
 
 
 def shadows(count: int, seed: int = 3) -> list[ShadowComparison]:
