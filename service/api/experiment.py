@@ -25,6 +25,19 @@ TOML = "application/toml"
 REASON = "x-reason"
 """Header of PUT /experiment: why, kept with the revision."""
 
+EXAMPLE = {
+    "experiments": [
+        {
+            "name": "student-vs-teacher",
+            "ramp": 10.0,
+            "arms": [{"name": "teacher", "weight": 5000}, {"name": "student", "weight": 5000}],
+            "analysis": {"goal": "non_inferiority", "margin": 0.01},
+        }
+    ],
+    "shadow": {"share": 0.1},
+}
+"""A document as /openapi.json shows it."""
+
 T = TypeVar("T")
 
 
@@ -64,7 +77,7 @@ def add_experiment_routes(router: APIRouter, state: State) -> None:
     responses: dict[int | str, dict[str, Any]] = {200: {"model": ExperimentResponse}, **openapi.problem_responses(503)}
     router.add_api_route("/experiment", read, methods=["GET"], summary=summary, responses=responses)
     summary = "Put other experiments in force in every worker within a second; admin token, TOML or JSON"
-    extra = _body({JSON: _schema("Document"), TOML: {"schema": {"type": "string"}}})
+    extra = _body({JSON: {**_schema("Document"), "example": EXAMPLE}, TOML: {"schema": {"type": "string"}}})
     router.add_api_route(
         "/experiment", replace, methods=["PUT"], summary=summary, openapi_extra=extra, responses=_changed()
     )

@@ -39,6 +39,12 @@ def test_what_is_read_can_be_put_again(running: Any) -> None:
     assert put(running, running.get("/experiment").json()["document"]).json() == {"revision": 2}
 
 
+def test_the_documented_example_can_be_put(running: Any) -> None:
+    operation = running.get("/openapi.json").json()["paths"]["/experiment"]["put"]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    assert put(running, example).json() == {"revision": 1}
+
+
 def test_toml_is_taken_too(running: Any) -> None:
     text = '[[experiments]]\nname = "a"\n' + "".join(
         f'[[experiments.arms]]\nname = "{arm["name"]}"\nweight = 5000\n' for arm in ARMS
