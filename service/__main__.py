@@ -17,6 +17,7 @@ import uvicorn
 
 from service.app import Service, create_app
 from service.cpus import effective_cpus
+from service.events.cli import cli as events_cli
 from service.experiment.cli import add_experiment_commands
 from service.greeting import base_url, greeting
 from service.settings import Settings, SettingsError, read_settings
@@ -25,6 +26,7 @@ from service.workers import SERVER, serve_with_workers
 
 logger = logging.getLogger(__name__)
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+cli.add_typer(events_cli, name="events")
 
 
 @cli.callback()

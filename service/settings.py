@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     """Key that signs a token into every answer of an experiment; feedback must then bring it back."""
     attribution_hours: float = Field(default=24.0, gt=0, allow_inf_nan=False)
     """Hours after an exposure in which its clicks count; later ones are stored and flagged."""
+    retention_days: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Days after which events are deleted, once an hour; without it they are kept. An experiment that runs longer
+    than this loses its first units, and its report their clicks."""
     raw_units: bool = False
     """Whether units are stored as they are besides their keyed hash."""
     log_probabilities: bool = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from service.events.tables import ANSWER, EXPOSURE, LOSS, PRUNED, SHADOW, Table,
 
 FUTURE_MS = 5 * 60 * 1000
 """A client's clock this far ahead of the server's is flagged."""
-_PRUNED_AT_ONCE = 5_000
+_PRUNED_AT_ONCE = 500
 _UNIT_KEY_BYTES = 32
 
 FeedbackRow = tuple[str, str, str, int | None, int, float | None, bool | None, bool]
@@ -162,20 +162,36 @@ class SqlStore(ABC):
             added = session.run("INSERT INTO revision VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
             return expected + 1 if added else None
 
-    def prune(self, before_ms: int) -> int:
-        """Delete exposures, answers, feedback and shadows older than `before_ms`; how many rows went."""
-        return sum(self._prune(table.name, column, before_ms) for table, column in PRUNED)
+    def prune(self, before_ms: int, told: Callable[[int], None] = lambda _rows: None) -> int:
+        """Delete exposures, answers, feedback, shadows and losses older than `before_ms`; how many rows went.
 
-    def _prune(self, table: str, column: str, before_ms: int) -> int:
-        """Delete the old rows of one table, some at a time: in one piece they would hold up every writer."""
-        old = f"SELECT id FROM {table} WHERE {column} < ? ORDER BY id LIMIT {_PRUNED_AT_ONCE}"  # noqa: S608 - our names
+        Args:
+            before_ms: milliseconds since 1970.
+            told: called with the number of rows after each that went, some at a time.
+        """
+        return sum(self._prune(table.name, column, before_ms, told) for table, column in PRUNED)
+
+    def _prune(self, table: str, column: str, before_ms: int, told: Callable[[int], None]) -> int:
+        """Delete the old rows of one table: found by a reader, deleted some at a time, so that no writer waits long."""
+        old = f"SELECT id FROM {table} WHERE {column} < ?"  # noqa: S608 - our names
         pruned = 0
-        while True:
-            with self.writing() as session:
-                gone = session.run(f"DELETE FROM {table} WHERE id IN ({old})", (before_ms,))  # noqa: S608 - as above
-            pruned += gone
-            if gone < _PRUNED_AT_ONCE:
-                return pruned
+        with self.reading() as session:
+            for chunk in session.chunks(old, (before_ms,)):
+                for begin in range(0, len(chunk), _PRUNED_AT_ONCE):
+                    ids = [row[0] for row in chunk[begin : begin + _PRUNED_AT_ONCE]]
+                    marks = ", ".join("?" * len(ids))
+                    with self.writing() as deleting:
+                        gone = deleting.run(f"DELETE FROM {table} WHERE id IN ({marks})", ids)  # noqa: S608 - as above
+                    pruned += gone
+                    told(gone)
+        return pruned
+
+    def claim(self, name: str, turn: int) -> bool:
+        """Take turn number `turn` of a task of this name that all processes share; False if another has it."""
+        sql = """INSERT INTO meta VALUES (?, ?)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE meta.value < excluded.value"""
+        with self.writing() as session:
+            return session.run(sql, (f"turn of {name}", turn.to_bytes(8, "big"))) == 1
 
 
 _STATUS = {None: FeedbackStatus.UNKNOWN, True: FeedbackStatus.LATE, False: FeedbackStatus.ACCEPTED}

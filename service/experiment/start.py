@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from service.events.retention import Retention
 from service.events.store import EventStore, StoreError
 from service.events.urls import open_store
 from service.events.writer import EventLog
@@ -45,6 +46,8 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
     settings = state.settings
     store = open_store(settings.events, attribution_ms=settings.attribution_ms)
     stack.callback(store.close)
+    if settings.retention_days is not None:
+        stack.enter_context(Retention(store, settings.retention_days).running())
     log = EventLog(store, dropped=metrics.dropped)
     log.start()
     stack.callback(log.close)
