@@ -34,6 +34,8 @@ from loadtest.proof.serving import Poster, Service, body_of, free_port
 from service.events import open_store
 from service.events.sql import SqlStore
 
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 CLIENTS = 8
 SIZES = (1, 1, 1, 5, 20, 100)
 """Events of one request, drawn at random."""
@@ -159,6 +161,7 @@ def _key(event: dict[str, object]) -> Key:
     return str(event["request_id"]), f"#{event['position']}", str(event["type"])
 
 
+@cli.command()
 def main(
     *,
     cycles: Annotated[int, typer.Option(min=1, help="Starts and kills.")] = 200,
@@ -191,4 +194,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cli()

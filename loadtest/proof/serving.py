@@ -48,13 +48,14 @@ class Service:
         self.port = port
         self._log = directory / "service.log"
         self._workers = workers
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve", *options, "--log-level", "critical"],
-            env={**environment, "CTR_EVENTS": events, "CTR_TEACHER_BUNDLE": str(bundle / "none")},
-            stdout=subprocess.DEVNULL,
-            stderr=self._log.open("ab"),
-            start_new_session=True,
-        )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve", *options, "--log-level", "critical"],
+                env={**environment, "CTR_EVENTS": events, "CTR_TEACHER_BUNDLE": str(bundle / "none")},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def wait(self) -> None:
         """Wait until it takes connections; raises RuntimeError if it never does."""

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from service.api.schemas import FeedbackRequest, FeedbackResponse
+from service.events.reading import read_phase
 from service.events.store import Batch
 from service.experiment.tokens import TokenSigner
 from tests.service.events.builders import exposure
@@ -231,3 +232,31 @@ def test_feedback_is_timed_under_its_own_route(client: Client) -> None:
     client.post("/feedback", json=event())
     labels = {"route": "/feedback", "arm": "none", "status_class": "2xx"}
     assert client.metric("ctr_request_duration_seconds_count", **labels) == 1
+
+
+EXPERIMENT = """
+[[experiments]]
+name = "e"
+arms = [{name = "a", model = "student", weight = 5000}, {name = "b", model = "student", weight = 5000}]
+"""
+
+
+def test_from_prediction_to_report_a_click_finds_the_probability_of_its_candidate(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
+    """The whole way: exposure, answer with its token, feedback by item and by position, the rows of a report."""
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT)
+    client = open_client(
+        events=f"sqlite:{tmp_path}/events.sqlite3", token_key=KEY, experiment=tmp_path / "experiment.toml"
+    )
+    body = {"unit": "u", "context": {"user": "u3", "hour": 13}, "items": ["i4", "i1", "i2"]}
+    answer = client.post("/predict", json=body).json()
+    named = {"request_id": answer["request_id"], "token": answer["token"]}
+    sent = [{**named, "item": "i1", "type": "impression"}, {**named, "position": 1, "type": "click"}]
+    assert client.post("/feedback", json={"events": sent}).json()["unknown"] in {0, 2}  # the exposure may be on its way
+    client.app.service_state.running.log.close()
+    rows = read_phase(store_of(client), "e", 1)
+    assert rows.position_I.tolist() == [1]
+    assert rows.clicked_I.tolist() == [True]
+    assert rows.probability_I.tolist() == pytest.approx([answer["probabilities"][1]], rel=1e-6)
+    assert rows.arms == (answer["arm"],)
