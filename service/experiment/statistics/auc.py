@@ -90,16 +90,18 @@ def _labelled(
 
 
 def _components(p_I: Floats, y_I: NDArray[np.bool_]) -> Floats:
-    """V of each impression: its rank among all less its rank among its own kind, over the number of the other kind."""
-    clicked, others = np.count_nonzero(y_I), np.count_nonzero(~y_I)
-    ahead_I = _midranks(p_I) - _midranks(p_I, y_I.astype(np.int64))
-    components_I: Floats = np.where(y_I, ahead_I / others, 1 - ahead_I / clicked)
+    """V of each impression, from how many of either kind have each probability: one sort."""
+    _, run_I = np.unique(p_I, return_inverse=True)
+    clicked_R = np.bincount(run_I, y_I)
+    others_R = np.bincount(run_I) - clicked_R
+    below_R = np.cumsum(others_R) - others_R / 2
+    above_R = clicked_R.sum() - np.cumsum(clicked_R) + clicked_R / 2
+    components_I: Floats = np.where(y_I, (below_R / others_R.sum())[run_I], (above_R / clicked_R.sum())[run_I])
     return components_I
 
 
-def _midranks(values_I: Floats, group_I: NDArray[np.int64] | None = None) -> Floats:
+def _midranks(values_I: Floats, group_I: NDArray[np.int64]) -> Floats:
     """Ranks from 1 within each group; equal values share the mean of their ranks."""
-    group_I = np.zeros(values_I.size, dtype=np.int64) if group_I is None else group_I
     order_I = np.lexsort((values_I, group_I))
     sorted_I, sorted_group_I = values_I[order_I], group_I[order_I]
     new_group_I = np.diff(sorted_group_I, prepend=-1) != 0

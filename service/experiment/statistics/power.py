@@ -91,7 +91,7 @@ def days(*, units: float, units_per_day: float, ramp: float = 1.0) -> int:
         ramp: share of them that is included, 0 to 1.
     """
     _check(units=units, units_per_day=units_per_day, ramp=ramp)
-    return WEEK * max(1, ceil(units / (units_per_day * ramp) / WEEK))
+    return WEEK * ceil(units / (units_per_day * ramp) / WEEK)
 
 
 def _k(alpha: float, power: float) -> float:
