@@ -165,7 +165,13 @@ def _guardrail(rail: GuardrailView) -> Markup:
     outcome = element("span", rail.outcome, class_=f"pill {rail.outcome}")
     if rail.missing is not None:
         return row(
-            f.GUARDRAILS[rail.metric], f.NOTHING, f.NOTHING, element("td", rail.missing), f.margin(rail), outcome, ""
+            f.GUARDRAILS[rail.metric],
+            f.NOTHING,
+            f.NOTHING,
+            element("td", rail.missing, class_="words"),
+            f.margin(rail),
+            outcome,
+            "",
         )
     return row(
         f.GUARDRAILS[rail.metric],

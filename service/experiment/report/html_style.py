@@ -17,12 +17,12 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 1.1rem; margin: 0 0 0.75rem; }
 h3 { font-size: 0.95rem; margin: 1rem 0 0.25rem; }
 p { margin: 0.25rem 0 0.75rem; }
-.muted, caption, .note { color: var(--muted); font-size: 0.875rem; }
+.muted, .note { color: var(--muted); font-size: 0.875rem; }
 section, .verdict { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 1.1rem 1.2rem; margin-top: 1rem; }
 .verdict { border-left: 6px solid var(--muted); }
@@ -35,17 +35,19 @@ section, .verdict { background: var(--card); border: 1px solid var(--line); bord
 .verdict.inconclusive { border-left-color: var(--warn); } .verdict.inconclusive h2 { color: var(--warn); }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.5rem 1rem; margin: 0; }
 .facts dt { color: var(--muted); font-size: 0.8rem; } .facts dd { margin: 0; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.925rem;
+.scroll { overflow-x: auto; position: relative; }
+.scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.9rem;
   overflow-wrap: normal; }
-caption { text-align: left; padding-bottom: 0.4rem; }
+caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { text-align: right; padding: 0.45rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 7rem; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.8rem; vertical-align: bottom; }
 tbody th { font-weight: 600; }
-td.left, th.left { text-align: left; }
+td { white-space: nowrap; }
+td.words { white-space: normal; min-width: 14rem; text-align: left; }
 tr.improvement th, tr.improvement td { border-top: 2px solid var(--line); font-weight: 600; }
-td small { display: block; color: var(--muted); font-weight: 400; white-space: nowrap; }
+td small { display: block; color: var(--muted); font-weight: 400; }
 td.good { color: var(--good); } td.bad { color: var(--bad); }
 .pill { display: inline-block; border-radius: 999px; padding: 0.05rem 0.6rem; font-size: 0.8rem; font-weight: 600;
   background: var(--plain-wash); color: var(--muted); white-space: nowrap; }
@@ -61,7 +63,7 @@ td.good { color: var(--good); } td.bad { color: var(--bad); }
 .chart { display: block; width: 100%; height: auto; }
 .wide-chart { min-width: 30rem; }
 .glyph { width: 180px; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; }
+.pair { margin-top: 1rem; display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-size: 0.875rem; color: var(--muted); }
 .tick { font-size: 12px; fill: var(--muted); } .middle { text-anchor: middle; } .end { text-anchor: end; }
 .grid { stroke: var(--line); } .zero { stroke: var(--muted); } .estimate { fill: none; stroke: var(--accent);

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.experiment.report.markup import Child, Markup, element
+from service.experiment.report.markup import Child, Markup, element, joined
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Markup]) -> Markup:
     """A table that scrolls sideways where it is too wide."""
     head = element("thead", element("tr", *(element("th", column, scope="col") for column in columns)))
     whole = element("table", element("caption", caption), head, element("tbody", *rows))
-    return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    scrolled = element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return joined(element("p", caption, class_="note", aria_hidden="true"), scrolled)
 
 
 def row(name: Child, *cells: Child, class_: str | None = None) -> Markup:

@@ -160,11 +160,15 @@ def _quality(quality: Sequence[QualityRow]) -> Table:
 
 def _source(report: Report) -> str:
     about = report.provenance
-    return (
-        f"{f.integer(about.units)} units, {f.integer(about.requests)} requests, "
-        f"{f.integer(about.impressions)} impressions, {f.integer(about.clicks)} clicks; {f.share(about.exposure_loss, 3)} of the records dropped; "
-        f"config {about.config_hash}; made {report.generated_at}"
-    )
+    counted = {
+        "units": about.units,
+        "requests": about.requests,
+        "impressions": about.impressions,
+        "clicks": about.clicks,
+    }
+    counts = ", ".join(f"{f.integer(count)} {name}" for name, count in counted.items())
+    dropped = f"{f.share(about.exposure_loss, 3)} of the records dropped"
+    return f"{counts}; {dropped}; config {about.config_hash}; made {report.generated_at}"
 
 
 def _console(*, color: bool) -> Console:
