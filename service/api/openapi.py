@@ -24,6 +24,7 @@ _MEANINGS = {
     403: "The service has no admin token, or not one event has a token that belongs to its request.",
     404: "No such path.",
     405: "The path does not take this method.",
+    409: "What is loaded cannot do this.",
     412: "Another revision is in force.",
     413: "Too many candidates, events or bytes.",
     415: "The body is not declared as JSON.",

@@ -15,12 +15,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import openapi
 from service.api.experiment import add_experiment_routes, running_of
+from service.api.explain import add_explain_routes
 from service.api.feedback import PATH as FEEDBACK
 from service.api.feedback import add_feedback_routes, feedback_path
 from service.api.hot import JSON, HotPath, answered
+from service.api.page import add_page_routes
 from service.api.predict import arm_endpoint, assigned_endpoint
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
 from service.api.v2.routes import add_v2_routes, hot_infer_paths
+from service.api.values import add_value_routes
 from service.state import STUDENT, TEACHER, State, described
 
 PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
@@ -35,6 +38,9 @@ def build_router(state: State) -> APIRouter:
     add_experiment_routes(router, state)
     add_feedback_routes(router, _feedback_path(state))
     add_v2_routes(router, state)
+    add_explain_routes(router, state)
+    add_value_routes(router, state)
+    add_page_routes(router)
     return router
 
 

@@ -1,0 +1,115 @@
+/* The live figures: tiles, two charts over time, and where the time of an answer goes. */
+
+import { bar } from "./bars.js";
+import { series } from "./colours.js";
+import { byId, h, rows, setText } from "./dom.js";
+import { armsOf, latencies, latency, QUANTILES, rates, savings } from "./figures.js";
+import { count, duration, large, percent, short, UNKNOWN } from "./format.js";
+import { legend, lineChart } from "./line_chart.js";
+import { total } from "./prometheus.js";
+
+const WINDOW_S = 10;
+const TABLE_S = 60;
+const NAMES = { request: "whole request", decode: "read the body", encode: "values to ids", queue: "wait for a thread",
+  infer: "score", respond: "write the answer" };
+let shown = QUANTILES.length - 1;
+
+/** Lets the buttons choose which quantile is drawn. */
+export function prepareLive(history) {
+  const buttons = [...document.querySelectorAll("[data-quantile]")];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      shown = Number(button.dataset.quantile);
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      drawCharts(history);
+    });
+  }
+}
+
+/** Adds the latest scrape's figures to the lines of the charts. */
+export function record(history) {
+  const { at, samples } = history.latest;
+  const window = history.over(WINDOW_S);
+  if (!window) return;
+  const { byArm } = rates(window);
+  for (const arm of armsOf(samples)) {
+    history.point(`rate ${arm}`, at, byArm.get(arm) ?? 0);
+    latency(window, arm).forEach((value, place) => history.point(`latency ${place} ${arm}`, at, value));
+  }
+}
+
+/** Draws everything; `teacher` is the teacher's model or undefined. */
+export function drawLive(history, teacher) {
+  drawTiles(history, teacher);
+  drawCharts(history);
+  drawStages(history.over(TABLE_S));
+}
+
+function drawTiles(history, teacher) {
+  const { samples } = history.latest;
+  const window = history.over(WINDOW_S);
+  if (window) drawRates(rates(window), latencyNote(window, armsOf(samples)));
+  const saved = teacher ? savings(samples, teacher) : null;
+  setText(byId("saved"), saved ? large(saved.saved) : UNKNOWN);
+  setText(byId("saved-note"), savedNote(saved));
+  setText(byId("inflight"), count(total(samples, "ctr_inflight")));
+  setText(byId("workers"), count(total(samples, "ctr_workers")));
+  setText(byId("workers-note"), `on ${short(total(samples, "ctr_effective_cpus"))} CPUs`);
+}
+
+function drawRates({ requests, refused, errors, candidates }, [p99, note]) {
+  setText(byId("rate"), short(requests));
+  setText(byId("rate-note"), errors || refused
+    ? `${percent(errors / requests)} failed, ${percent(refused / requests)} refused` : "none failed or refused");
+  setText(byId("candidates"), large(candidates));
+  setText(byId("candidates-note"), requests ? `${short(candidates / requests)} per prediction` : "nothing to score");
+  setText(byId("p99"), duration(p99));
+  setText(byId("p99-note"), note);
+}
+
+/** The worst arm that answers: [p99, what the others take]. */
+function latencyNote(window, arms) {
+  const found = arms.map((arm) => [arm, latency(window, arm).at(-1)]).filter(([, p99]) => p99 !== null);
+  const [first, ...others] = found;
+  if (!first) return [null, "no answer to time"];
+  const rest = others.map(([arm, p99]) => `${arm} ${duration(p99)}`);
+  return [first[1], [`${first[0]}${rest.length ? ";" : ""}`, rest.join(", ")].join(" ").trim()];
+}
+
+function savedNote(saved) {
+  if (!saved) return "no teacher to compare with";
+  if (!saved.candidates) return "once the student answers";
+  return `${percent(saved.share)} of the teacher's work`;
+}
+
+function drawCharts(history) {
+  if (!history.latest) return;
+  const { at, samples } = history.latest;
+  const arms = armsOf(samples);
+  const lines = (name) => arms.map((arm) => ({ name: arm, class: series(arm), points: history.line(`${name} ${arm}`) }));
+  const draw = (id, found, format, title) => {
+    lineChart(byId(`${id}-chart`), { lines: found, now: at, seconds: history.seconds, format, title });
+    legend(byId(`${id}-legend`), found, format);
+  };
+  draw("rate", lines("rate"), short, "Predictions per second by arm over the last five minutes");
+  const name = `p${QUANTILES[shown] * 100}`;
+  draw("latency", lines(`latency ${shown}`), duration, `Latency ${name} by arm over the last five minutes`);
+}
+
+function drawStages(window) {
+  const body = byId("stages").tBodies[0];
+  const found = window ? latencies(window) : [];
+  if (!found.length) {
+    rows(body, [[{ text: "Nothing was answered in the last minute.", colspan: 7, class: "empty" }]]);
+    return;
+  }
+  const longest = Math.max(...found.map(({ quantiles }) => quantiles.at(-1)));
+  rows(body, found.map(({ arm, stage, quantiles, count: answers }) => [
+    { text: stage === "request" ? h("span", { class: "arm" }, h("i", { class: `key ${series(arm)}` }), arm) : "", head: true,
+      class: stage === "request" ? "first" : "" },
+    NAMES[stage],
+    ...quantiles.map((value) => ({ text: duration(value), class: "number" })),
+    { text: count(answers), class: "number" },
+    bar(quantiles.at(-1) / longest, series(arm)),
+  ]));
+}

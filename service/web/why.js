@@ -1,0 +1,61 @@
+/* Why: the terms that add up to the student's logit, by field and order, as a heat map that is a table. */
+
+import { h } from "./dom.js";
+import { probability, signed } from "./format.js";
+
+const SAID = 3;
+
+/** Draws the reasons of the candidate at `place`; `why` is {answer} of /student/explain or {problem}. */
+export function drawWhy(box, why, name, place) {
+  if (why.problem) {
+    box.replaceChildren(h("p", { class: "notice degraded" }, why.problem));
+    return;
+  }
+  const { fields, orders, bias, calibration, logits, probabilities, terms } = why.answer;
+  const found = terms[place];
+  const strongest = Math.max(1e-9, ...terms.flat(2).map(Math.abs));
+  box.replaceChildren(
+    h("p", { id: "why-sum" }, h("b", {}, `${name}: `), `bias ${signed(bias, 3)}, terms ${signed(sum(found.flat()), 3)}, together the logit `,
+      h("b", { id: "why-logit" }, signed(logits[place], 3)), `, ${calibrated(calibration)}probability `, h("b", {}, probability(probabilities[place])), "."),
+    h("p", { id: "why-said" }, summary(found, fields, orders)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Terms by field and order" },
+      table(found, { fields, orders, strongest, name })),
+    h("p", { class: "note" }, "Order t: products of t fields of which this one comes last, in the order of the model's graph; "
+      + "context fields add the same to every candidate. The split is the model's own sum, not an estimate."),
+  );
+}
+
+/** "Order-2 interactions of item add +0.42; …", the strongest first. */
+export function summary(terms, fields, orders) {
+  const all = terms.flatMap((row, t) => row.map((value, f) => ({ value, field: fields[f], order: orders[t] })));
+  const strongest = all.sort((one, other) => Math.abs(other.value) - Math.abs(one.value)).slice(0, SAID);
+  const parts = strongest.map(({ value, field, order }) => {
+    const many = order > 1;
+    const what = many ? `order-${order} interactions of ${field}` : `${field} alone`;
+    return `${what} ${value < 0 ? "take" : "add"}${many ? "" : "s"} ${signed(value)}`;
+  });
+  const text = parts.join("; ");
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+function table(terms, { fields, orders, strongest, name }) {
+  const cell = (value, total = false) => h("td", {
+    class: `term ${value < 0 ? "less" : "more"}${total ? " total" : ""}`,
+    style: total ? {} : { "--strength": Math.sqrt(Math.abs(value) / strongest).toFixed(3) },
+  }, signed(value, 3));
+  const head = (text) => h("th", { scope: "col" }, text);
+  return h("table", { id: "terms" },
+    h("caption", { class: "hidden" }, `Terms of ${name} by field and order`),
+    h("thead", {}, h("tr", {}, head("Field"), ...orders.map((order) => head(order === 1 ? "alone" : `order ${order}`)), head("together"))),
+    h("tbody", {}, ...fields.map((field, f) => h("tr", {}, h("th", { scope: "row" }, field),
+      ...terms.map((row) => cell(row[f])), cell(sum(terms.map((row) => row[f])), true))),
+    h("tr", {}, h("th", { scope: "row" }, "together"), ...terms.map((row) => cell(sum(row), true)), cell(sum(terms.flat()), true))));
+}
+
+function calibrated({ slope, intercept }) {
+  return slope === 1 && intercept === 0 ? "" : `calibrated to ${slope} × logit ${signed(intercept, 3)}, `;
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
+}
