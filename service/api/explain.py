@@ -124,7 +124,7 @@ def add_explain_routes(router: APIRouter, state: State) -> None:
     @router.post(
         "/student/explain",
         operation_id="student_explain",
-        summary=f"Why the student answers as it does: its logits as sums of terms, for up to {MAX_EXPLAINED} candidates",
+        summary=f"Why the student answers as it does: logits as sums of terms, of up to {MAX_EXPLAINED} candidates",
         openapi_extra=openapi.request_body(),
         responses=responses,
     )

@@ -16,6 +16,7 @@ from service.api import openapi
 from service.api.problems import Problem, ProblemError, shown
 
 INDEX = "index.html"
+FILE_PATH = "/web/{name}"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -23,22 +24,13 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 """Suffix → media type of the files there are."""
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Nothing inline, nothing from elsewhere, no frame around it, no text ever made into markup."""
 
+_NAME = {"name": "name", "in": "path", "required": True, "description": "A file's name.", "schema": {"type": "string"}}
 _FILES = Path(__file__).parents[1] / "web"
 _HEADERS = {
     "content-security-policy": POLICY,
@@ -85,12 +77,14 @@ def add_page_routes(router: APIRouter) -> None:
         return files[INDEX].response(request)
 
     @router.get(
-        "/web/{name}",
+        FILE_PATH,
         summary="A file of the page",
         response_class=Response,
+        openapi_extra={"parameters": [_NAME]},
         responses=openapi.problem_responses(404),
     )
-    async def file(name: str, request: Request) -> Response:
+    async def file(request: Request) -> Response:
+        name = request.path_params["name"]
         found = files.get(name)
         if found is None:
             raise ProblemError(Problem.NOT_FOUND, f"the page has no file {shown(name)}; / is the page")

@@ -11,8 +11,9 @@ from starlette.types import Scope
 
 from service.api.answers import Probabilities, answer
 from service.api.assigned import AssignedPredict
-from service.api.hot import JSON, Answer, Endpoint, header
-from service.api.problems import Problem, ProblemError, shown
+from service.api.hot import Answer, Endpoint
+from service.api.media import check_json
+from service.api.problems import Problem, ProblemError
 from service.api.requests import decode
 from service.api.respond import respond
 from service.middleware import call_of
@@ -22,7 +23,6 @@ from service.shadow.message import AnsweredBy
 from service.shadow.shadow import Shadow
 from service.state import STUDENT, Arm, State
 
-_JSON = JSON.encode()
 _REMOTE_PROBLEMS = {"busy": Problem.TEACHER_BUSY, "timeout": Problem.TEACHER_TIMEOUT}
 
 
@@ -53,7 +53,7 @@ def assigned_endpoint(state: State) -> Endpoint:
         if not document.experiments:
             return await _predict(state.arm(document.default), scope, body, state.shadow)
         received = perf_counter()
-        _check_content_type(scope)
+        check_json(scope)
         return await assigned(scope, call, body, decode(body), received)
 
     return predict_with_assigned_arm
@@ -63,7 +63,7 @@ async def _predict(arm: Arm, scope: Scope, body: bytes, shadow: Shadow | None = 
     """Answer one request with one arm, and offer it to the shadow if one is given; raises ProblemError."""
     received = perf_counter()
     call = call_of(scope)
-    _check_content_type(scope)
+    check_json(scope)
     decoded = decode(body)
     decoded_at = perf_counter()
     encoded = arm.model.reader.encode(decoded)
@@ -84,7 +84,7 @@ async def _predict(arm: Arm, scope: Scope, body: bytes, shadow: Shadow | None = 
 async def _pass_on(remote: Remote, state: State, scope: Scope, body: bytes) -> Answer:
     """Answer with what another service says; the student's reader finds the number of candidates, and bad requests."""
     call = call_of(scope)
-    _check_content_type(scope)
+    check_json(scope)
     encoded = state.arm(STUDENT).model.reader.read(body)
     call.request_id = encoded.request_id or call.request_id
     try:
@@ -97,13 +97,3 @@ async def _pass_on(remote: Remote, state: State, scope: Scope, body: bytes) -> A
 
 def _answer(arm: str, model: str, request_id: str, probabilities_N: Probabilities) -> Answer:
     return Answer(answer(request_id=request_id, arm=arm, model=model, probabilities_N=probabilities_N, fallback=False))
-
-
-def _check_content_type(scope: Scope) -> None:
-    """Raise 415 unless the body is declared as JSON."""
-    declared = header(scope, b"content-type") or b""
-    if declared != _JSON and declared.partition(b";")[0].strip().lower() != _JSON:
-        got = shown(declared.decode("latin-1")) if declared else "no Content-Type"
-        raise ProblemError(
-            Problem.UNSUPPORTED_MEDIA_TYPE, f"got {got}, expected Content-Type: {JSON}", got=got, expected=JSON
-        )

@@ -27,8 +27,9 @@ MAX_SEARCHED = 20_000
 MAX_VALUES = 100
 """Most values of one answer."""
 
-Prefix = Annotated[str, Query(max_length=256, description="What the values begin with; empty for the first ones.")]
-Limit = Annotated[int, Query(ge=1, le=MAX_VALUES, description="Most values wanted.")]
+Prefix = Annotated[str, Query(description="What the values begin with; empty for the first ones.")]
+Limit = Annotated[str, Query(description=f"Most values wanted, 1 to {MAX_VALUES}.")]
+"""A string: the framework's own error for another type would be no problem+json."""
 
 
 class ValuesResponse(Wire):
@@ -80,7 +81,7 @@ def find_values(bundle: Bundle, field: str, prefix: str, limit: int) -> bytes:
 
 
 def find_items(bundle: Bundle, prefix: str, limit: int) -> bytes:
-    """Items of the catalogue. Raises ProblemError (409) without one."""
+    """Items of the catalogue. Raises ProblemError (422) without one."""
     catalogue = bundle.catalogue
     if catalogue is None:
         raise ProblemError(Problem.NO_CATALOGUE, "the student has no catalogue; send candidates instead of items")
@@ -89,6 +90,17 @@ def find_items(bundle: Bundle, prefix: str, limit: int) -> bytes:
     except UnknownItem:
         return found(catalogue.items, prefix, limit, known=False)
     return found(catalogue.items, prefix, limit, known=True)
+
+
+def _limit(text: str) -> int:
+    """How many values are wanted; raises ProblemError (422)."""
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_VALUES:
+        return int(text)
+    expected = f"an integer from 1 to {MAX_VALUES}"
+    got = shown(text)
+    raise ProblemError(
+        Problem.BAD_VALUE, f"limit is {got}, expected {expected}", field="limit", got=got, expected=expected
+    )
 
 
 def add_value_routes(router: APIRouter, state: State) -> None:
@@ -112,13 +124,13 @@ def add_value_routes(router: APIRouter, state: State) -> None:
         summary="Values that a field of the student knows",
         responses={**answers, **openapi.problem_responses(404), **problems},
     )
-    def values(field: str, prefix: Prefix = "", limit: Limit = 20) -> Response:
-        return Response(find_values(state.arm(STUDENT).model.bundle, field, prefix, limit), media_type=JSON)
+    def values(field: str, prefix: Prefix = "", limit: Limit = "20") -> Response:
+        return Response(find_values(state.arm(STUDENT).model.bundle, field, prefix, _limit(limit)), media_type=JSON)
 
     @router.get(
         "/models/student/items",
         summary="Items of the student's catalogue",
         responses={**answers, **problems},
     )
-    def items(prefix: Prefix = "", limit: Limit = 20) -> Response:
-        return Response(find_items(state.arm(STUDENT).model.bundle, prefix, limit), media_type=JSON)
+    def items(prefix: Prefix = "", limit: Limit = "20") -> Response:
+        return Response(find_items(state.arm(STUDENT).model.bundle, prefix, _limit(limit)), media_type=JSON)

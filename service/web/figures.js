@@ -37,17 +37,17 @@ export function rates({ now, then, seconds }) {
   };
 }
 
-/** Quantiles of good answers' durations by one arm over a window, seconds. */
+/** Histogram of the durations of one arm's good answers over a window. */
 export function latency({ now, then }, arm) {
-  return quantiles(observed(now, then, REQUESTS, { ...good, arm }));
+  return observed(now, then, REQUESTS, { ...good, arm });
 }
 
-/** [{arm, stage, count, quantiles}]: whole requests of every arm (stage "request"), then their stages. */
+/** [{arm, stage, times}]: whole requests of every arm (stage "request"), then their stages. */
 export function latencies({ now, then }) {
   return armsOf(now).flatMap((arm) => [
-    timed(arm, "request", observed(now, then, REQUESTS, { ...good, arm })),
-    ...STAGES.map((stage) => timed(arm, stage, observed(now, then, STAGE, { arm, stage }))),
-  ]).filter(({ count }) => count > 0);
+    { arm, stage: "request", times: latency({ now, then }, arm) },
+    ...STAGES.map((stage) => ({ arm, stage, times: observed(now, then, STAGE, { arm, stage }) })),
+  ]).filter(({ times }) => times.count > 0);
 }
 
 /** [{model, executed, effective, candidates}] of the models there are. */
@@ -115,12 +115,4 @@ export function shadow(samples) {
 /** [{experiment, arm, reason, value}] of exposures so far. */
 export function exposures(samples) {
   return select(samples, "ctr_exposures_total").map(({ labels, value }) => ({ ...labels, value }));
-}
-
-function timed(arm, stage, times) {
-  return { arm, stage, count: times.count, quantiles: quantiles(times) };
-}
-
-function quantiles(times) {
-  return QUANTILES.map((q) => quantile(times, q));
 }

@@ -40,6 +40,11 @@ export function duration(seconds) {
   return seconds < 0.9995 ? short(seconds * 1e3) + SPACE + "ms" : short(seconds) + SPACE + "s";
 }
 
+/** How many: whole numbers in full up to 9,999, then three digits: 257 → "257", 1234567 → "1.23 M". */
+export function tally(number) {
+  return known(number) && Math.abs(number) >= 10000 ? large(number) : count(number);
+}
+
 /** A share: 0.1234 → "12.3 %". */
 export function percent(share) {
   return known(share) ? short(share * 100) + SPACE + "%" : UNKNOWN;
@@ -49,8 +54,8 @@ export function percent(share) {
 export function signed(number, digits = 2) {
   if (!known(number)) return UNKNOWN;
   const text = fixed[digits].format(Math.abs(number));
-  const nothing = Number(text) === 0;
-  return (nothing ? "±" : number < 0 ? "−" : "+") + text;
+  if (Number(text) === 0) return text;
+  return (number < 0 ? "−" : "+") + text;
 }
 
 /** A relative change: 0.0123 → "+1.23 %". */

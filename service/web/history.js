@@ -1,5 +1,7 @@
 /* The last minutes of scrapes, and of the figures drawn from them. */
 
+const AXES = [60, 120, 300];
+
 export class History {
   /** Keeps `seconds` of scrapes. */
   constructor(seconds = 300) {
@@ -16,6 +18,12 @@ export class History {
 
   get latest() {
     return this.scrapes.at(-1) ?? null;
+  }
+
+  /** Seconds that a chart shows: the shortest of AXES that holds what there is. */
+  axis() {
+    const seconds = this.latest ? (this.latest.at - this.scrapes[0].at) / 1000 : 0;
+    return AXES.find((length) => length >= seconds) ?? this.seconds;
   }
 
   /** {now, then, seconds}: the latest scrape and the oldest of the last `seconds`; null with fewer than two. */

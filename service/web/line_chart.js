@@ -61,9 +61,11 @@ function grid(ticks, { y, width, height, format }) {
 }
 
 function timeAxis({ x, now, seconds, height }) {
-  return [0, 0.5, 1].map((share) => s("text", {
-    class: "tick", x: x(now - share * seconds * 1000), y: height - 5, "text-anchor": ["end", "middle", "start"][share * 2],
-  }, share ? `−${span(share * seconds)}` : "now"));
+  const step = seconds <= 60 ? 15 : seconds <= 120 ? 30 : 60;
+  const ticks = Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
+  return ticks.map((ago) => s("text", {
+    class: "tick", x: x(now - ago * 1000), y: height - 5, "text-anchor": ago === 0 ? "end" : ago >= seconds ? "start" : "middle",
+  }, ago ? `−${span(ago)}` : "now"));
 }
 
 function drawn({ class: kind, points }, x, y) {

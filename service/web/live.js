@@ -7,6 +7,7 @@ import { armsOf, latencies, latency, QUANTILES, rates, savings } from "./figures
 import { count, duration, large, percent, short, UNKNOWN } from "./format.js";
 import { legend, lineChart } from "./line_chart.js";
 import { total } from "./prometheus.js";
+import { placeOf, quantile } from "./quantiles.js";
 
 const WINDOW_S = 10;
 const TABLE_S = 60;
@@ -34,7 +35,8 @@ export function record(history) {
   const { byArm } = rates(window);
   for (const arm of armsOf(samples)) {
     history.point(`rate ${arm}`, at, byArm.get(arm) ?? 0);
-    latency(window, arm).forEach((value, place) => history.point(`latency ${place} ${arm}`, at, value));
+    const times = latency(window, arm);
+    QUANTILES.forEach((q, place) => history.point(`latency ${place} ${arm}`, at, quantile(times, q)));
   }
 }
 
@@ -63,17 +65,24 @@ function drawRates({ requests, refused, errors, candidates }, [p99, note]) {
     ? `${percent(errors / requests)} failed, ${percent(refused / requests)} refused` : "none failed or refused");
   setText(byId("candidates"), large(candidates));
   setText(byId("candidates-note"), requests ? `${short(candidates / requests)} per prediction` : "nothing to score");
-  setText(byId("p99"), duration(p99));
+  setText(byId("p99"), p99);
   setText(byId("p99-note"), note);
 }
 
-/** The worst arm that answers: [p99, what the others take]. */
+/** [p99 of the first arm that answers, whose it is and what the others take]. */
 function latencyNote(window, arms) {
-  const found = arms.map((arm) => [arm, latency(window, arm).at(-1)]).filter(([, p99]) => p99 !== null);
+  const found = arms.map((arm) => ({ arm, times: latency(window, arm) })).filter(({ times }) => times.count > 0);
+  if (!found.length) return [UNKNOWN, "no answer to time"];
   const [first, ...others] = found;
-  if (!first) return [null, "no answer to time"];
-  const rest = others.map(([arm, p99]) => `${arm} ${duration(p99)}`);
-  return [first[1], [`${first[0]}${rest.length ? ";" : ""}`, rest.join(", ")].join(" ").trim()];
+  const rest = others.map(({ arm, times }) => `${arm} ${timeOf(times, 0.99)}`);
+  return [timeOf(first.times, 0.99), [first.arm, ...rest].join(" · ")];
+}
+
+/** A quantile in words: buckets that cannot tell where it lies give a bound instead of a guess. */
+function timeOf(times, q) {
+  const place = placeOf(times, q);
+  if (place === "below") return `< ${duration(times.bounds[0])}`;
+  return (place === "above" ? "> " : "") + duration(quantile(times, q));
 }
 
 function savedNote(saved) {
@@ -88,7 +97,7 @@ function drawCharts(history) {
   const arms = armsOf(samples);
   const lines = (name) => arms.map((arm) => ({ name: arm, class: series(arm), points: history.line(`${name} ${arm}`) }));
   const draw = (id, found, format, title) => {
-    lineChart(byId(`${id}-chart`), { lines: found, now: at, seconds: history.seconds, format, title });
+    lineChart(byId(`${id}-chart`), { lines: found, now: at, seconds: history.axis(), format, title });
     legend(byId(`${id}-legend`), found, format);
   };
   draw("rate", lines("rate"), short, "Predictions per second by arm over the last five minutes");
@@ -103,13 +112,13 @@ function drawStages(window) {
     rows(body, [[{ text: "Nothing was answered in the last minute.", colspan: 7, class: "empty" }]]);
     return;
   }
-  const longest = Math.max(...found.map(({ quantiles }) => quantiles.at(-1)));
-  rows(body, found.map(({ arm, stage, quantiles, count: answers }) => [
+  const longest = Math.max(...found.map(({ times }) => quantile(times, 0.99)));
+  rows(body, found.map(({ arm, stage, times }) => [
     { text: stage === "request" ? h("span", { class: "arm" }, h("i", { class: `key ${series(arm)}` }), arm) : "", head: true,
       class: stage === "request" ? "first" : "" },
     NAMES[stage],
-    ...quantiles.map((value) => ({ text: duration(value), class: "number" })),
-    { text: count(answers), class: "number" },
-    bar(quantiles.at(-1) / longest, series(arm)),
+    ...QUANTILES.map((q) => ({ text: timeOf(times, q), class: "number" })),
+    { text: count(times.count), class: "number" },
+    bar(quantile(times, 0.99) / longest, series(arm)),
   ]));
 }

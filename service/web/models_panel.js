@@ -4,7 +4,7 @@ import { bar, distribution } from "./bars.js";
 import { series } from "./colours.js";
 import { byId, h, rows, setText } from "./dom.js";
 import { costs, distributions, savings, shadow, unknowns } from "./figures.js";
-import { count, duration, large, percent, probability, short } from "./format.js";
+import { count, duration, large, percent, probability, short, tally } from "./format.js";
 import { swatch } from "./line_chart.js";
 import { mean, quantile, shares } from "./quantiles.js";
 
@@ -24,7 +24,7 @@ function drawCosts(models, teacher, samples) {
     { text: large(executed), class: "number" },
     bar(executed / most, series(model)),
     { text: large(effective), class: "number" },
-    { text: count(candidates), class: "number" },
+    { text: tally(candidates), class: "number" },
   ]));
   const saved = teacher ? savings(samples, teacher) : null;
   setText(byId("costs-note"), saved?.candidates
@@ -53,7 +53,7 @@ function drawUnknowns(fields) {
     { text: h("span", {}, field, h("small", {}, ` ${role}`)), head: true },
     { text: percent(share), class: "number" },
     bar(share / most, share > 0.05 ? "warn" : "plain"),
-    { text: `${large(unknown)} of ${large(values)}`, class: "number" },
+    { text: `${tally(unknown)} of ${tally(values)}`, class: "number" },
   ]));
 }
 
@@ -79,5 +79,5 @@ function dropped({ dropped: lost = 0, error = 0 }) {
 
 function named(model) {
   const [name, version] = model.split("@");
-  return h("span", { class: "arm" }, h("i", { class: `key ${series(model)}` }), name, h("small", {}, ` ${version ?? ""}`));
+  return h("span", { class: "arm" }, h("i", { class: `key ${series(model)}` }), name, h("small", { class: "version" }, version ?? ""));
 }

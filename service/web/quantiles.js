@@ -33,6 +33,14 @@ export function quantile({ bounds, counts, count }, q) {
   return within ? low + (bounds[place] - low) * ((rank - below) / within) : low;
 }
 
+/** "below", "above" or "inside": whether the q-quantile lies beyond the buckets that could tell where. */
+export function placeOf({ bounds, counts, count }, q) {
+  if (!(count > 0)) return "inside";
+  const place = counts.findIndex((below) => below >= q * count);
+  if (bounds[place] === Infinity) return "above";
+  return place === 0 ? "below" : "inside";
+}
+
 /** The mean of what was observed; null without observations. */
 export function mean({ count, sum }) {
   return count > 0 ? sum / count : null;

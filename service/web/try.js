@@ -49,7 +49,9 @@ function itemInputs(items) {
     event.preventDefault(); // Enter adds the item that was typed, and sends the form when there is none
     add();
   });
-  adding.append(h("button", { type: "button", onclick: add }, "Add"));
+  const together = h("div", { class: "together" });
+  input.replaceWith(together);
+  together.append(input, h("button", { type: "button", onclick: add }, "Add"));
   return [h("div", { class: "field wide" }, h("label", { for: "try-items" }, "items"), list,
     h("small", { id: "try-items-note", class: "note" }, `1 to ${MOST} items of the catalogue, separated by commas`)), adding];
 }
