@@ -19,26 +19,28 @@ export async function getText(path) {
   return (await ask(path, {})).text();
 }
 
-/** The JSON of a path. Raises Refused or Silent. */
-export async function getJson(path) {
-  return json(await ask(path, {}));
+/** The JSON of a path, waited for as long as `timeout` milliseconds. Raises Refused or Silent. */
+export async function getJson(path, timeout = TIMEOUT_MS) {
+  return json(await ask(path, {}, timeout));
 }
 
 /** The JSON answered to a JSON body. Raises Refused or Silent. */
 export async function postJson(path, body, headers = {}) {
   const options = {
-    method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body),
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
   };
   return json(await ask(path, options));
 }
 
-async function ask(path, options) {
+async function ask(path, options, timeout = TIMEOUT_MS) {
   let response;
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = AbortSignal.timeout(timeout);
     response = await fetch(path, { cache: "no-store", credentials: "omit", signal, ...options });
   } catch (error) {
-    throw new Silent(error.name === "TimeoutError" ? `no answer within ${TIMEOUT_MS / 1000} s` : "no answer");
+    throw new Silent(error.name === "TimeoutError" ? `no answer within ${timeout / 1000} s` : "no answer");
   }
   if (response.ok) return response;
   throw new Refused(response.status, await problemOf(response));

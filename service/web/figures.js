@@ -14,8 +14,9 @@ const good = { arm: answers, status_class: "2xx" };
 
 /** Arms that have answered anything, student and teacher first. */
 export function armsOf(samples) {
-  const found = labelValues(samples, `${REQUESTS}_count`, "arm", { arm: answers })
-    .filter((arm) => total(samples, `${REQUESTS}_count`, { arm }) > 0);
+  const found = labelValues(samples, `${REQUESTS}_count`, "arm", { arm: answers }).filter(
+    (arm) => total(samples, `${REQUESTS}_count`, { arm }) > 0,
+  );
   const order = (arm) => ["student", "teacher", arm].indexOf(arm);
   return found.sort((one, other) => order(one) - order(other) || one.localeCompare(other));
 }
@@ -44,10 +45,12 @@ export function latency({ now, then }, arm) {
 
 /** [{arm, stage, times}]: whole requests of every arm (stage "request"), then their stages. */
 export function latencies({ now, then }) {
-  return armsOf(now).flatMap((arm) => [
-    { arm, stage: "request", times: latency({ now, then }, arm) },
-    ...STAGES.map((stage) => ({ arm, stage, times: observed(now, then, STAGE, { arm, stage }) })),
-  ]).filter(({ times }) => times.count > 0);
+  return armsOf(now)
+    .flatMap((arm) => [
+      { arm, stage: "request", times: latency({ now, then }, arm) },
+      ...STAGES.map((stage) => ({ arm, stage, times: observed(now, then, STAGE, { arm, stage }) })),
+    ])
+    .filter(({ times }) => times.count > 0);
 }
 
 /** [{model, executed, effective, candidates}] of the models there are. */
@@ -95,7 +98,9 @@ export function unknowns(samples, fields) {
 
 /** Shadow agreement so far, null while nothing was compared. */
 export function shadow(samples) {
-  const results = Object.fromEntries(select(samples, "ctr_shadow_total").map(({ labels, value }) => [labels.result, value]));
+  const results = Object.fromEntries(
+    select(samples, "ctr_shadow_total").map(({ labels, value }) => [labels.result, value]),
+  );
   if (!(results.ok > 0)) return null;
   const of = (name) => histogram(samples, name);
   return {
@@ -107,7 +112,8 @@ export function shadow(samples) {
     ranked: of("ctr_shadow_rank_biased_overlap"),
     flips: (total(samples, "ctr_shadow_top_1_flips_total") ?? 0) / results.ok,
     latency: labelValues(samples, "ctr_shadow_latency_seconds_count", "model").map((model) => ({
-      model, histogram: histogram(samples, "ctr_shadow_latency_seconds", { model }),
+      model,
+      histogram: histogram(samples, "ctr_shadow_latency_seconds", { model }),
     })),
   };
 }

@@ -2,12 +2,23 @@
 
 export const UNKNOWN = "–";
 const SPACE = "\u202f"; // narrow, not breaking: a number and its unit stay together
-const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const PREFIXES = [
+  [1e15, "P"],
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+];
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const fixed = [0, 1, 2, 3, 4].map((digits) => new Intl.NumberFormat("en", {
-  minimumFractionDigits: digits, maximumFractionDigits: digits,
-}));
+const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
+const fixed = [0, 1, 2, 3, 4].map(
+  (digits) =>
+    new Intl.NumberFormat("en", {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    }),
+);
 
 const known = (number) => number !== null && number !== undefined && Number.isFinite(number);
 
@@ -50,6 +61,11 @@ export function percent(share) {
   return known(share) ? short(share * 100) + SPACE + "%" : UNKNOWN;
 }
 
+/** A share that was set, not measured: 0.5 → "50 %", 0.0025 → "0.25 %". */
+export function setShare(share) {
+  return known(share) ? exact.format(share * 100) + SPACE + "%" : UNKNOWN;
+}
+
 /** A change with its sign: 0.42 → "+0.42", with `digits` decimals. */
 export function signed(number, digits = 2) {
   if (!known(number)) return UNKNOWN;
@@ -78,7 +94,11 @@ export function pValue(number) {
 /** Seconds passed → "4 s", "3 min", "2 h", "5 d". */
 export function span(seconds) {
   if (!known(seconds)) return UNKNOWN;
-  for (const [unit, name] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+  for (const [unit, name] of [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+  ]) {
     if (seconds >= unit * 1.5) return whole.format(seconds / unit) + SPACE + name;
   }
   return whole.format(seconds) + SPACE + "s";
@@ -87,9 +107,14 @@ export function span(seconds) {
 /** Milliseconds since 1970 → "21 Nov 12:30", in the reader's time zone. */
 export function moment(milliseconds) {
   if (!known(milliseconds)) return UNKNOWN;
-  return new Date(milliseconds).toLocaleString("en-GB", {
-    day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
-  }).replace(",", "");
+  return new Date(milliseconds)
+    .toLocaleString("en-GB", {
+      day: "numeric",
+      month: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+    })
+    .replace(",", "");
 }
 
 function minus(text) {

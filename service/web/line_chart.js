@@ -23,7 +23,11 @@ export function lineChart(box, { lines, now, seconds, format, title }) {
   const x = (at) => LEFT + (width - LEFT - RIGHT) * (1 - (now - at) / (seconds * 1000));
   const y = (value) => TOP + (height - TOP - BOTTOM) * (1 - value / top);
   const figure = s("svg", {
-    viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": described(title, lines, format),
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-label": described(title, lines, format),
   });
   figure.append(...grid(ticks, { y, width, height, format }), ...timeAxis({ x, now, seconds, height }));
   for (const line of lines) figure.append(...drawn(line, x, y));
@@ -32,15 +36,26 @@ export function lineChart(box, { lines, now, seconds, format, title }) {
 
 /** A legend with the latest value of every line. */
 export function legend(list, lines, format) {
-  list.replaceChildren(...lines.map(({ name, class: kind, points }) => h(
-    "li", {}, swatch(kind), h("span", {}, name), h("b", {}, latest(points) === null ? UNKNOWN : format(latest(points))),
-  )));
+  list.replaceChildren(
+    ...lines.map(({ name, class: kind, points }) =>
+      h(
+        "li",
+        {},
+        swatch(kind),
+        h("span", {}, name),
+        h("b", {}, latest(points) === null ? UNKNOWN : format(latest(points))),
+      ),
+    ),
+  );
 }
 
 /** A short piece of a line, as it looks in a chart. */
 export function swatch(kind) {
-  return s("svg", { class: "swatch", width: 26, height: 10, "aria-hidden": "true" },
-    s("line", { class: `line ${kind}`, x1: 1, x2: 25, y1: 5, y2: 5 }));
+  return s(
+    "svg",
+    { class: "swatch", width: 26, height: 10, "aria-hidden": "true" },
+    s("line", { class: `line ${kind}`, x1: 1, x2: 25, y1: 5, y2: 5 }),
+  );
 }
 
 /** {top, ticks}: round numbers that hold a largest value. */
@@ -56,16 +71,29 @@ export function scale(largest) {
 function grid(ticks, { y, width, height, format }) {
   return ticks.flatMap((tick) => [
     s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }),
-    s("text", { class: "tick", x: LEFT - 6, y: Math.min(y(tick) + 4, height - BOTTOM + 4), "text-anchor": "end" }, format(tick)),
+    s(
+      "text",
+      { class: "tick", x: LEFT - 6, y: Math.min(y(tick) + 4, height - BOTTOM + 4), "text-anchor": "end" },
+      format(tick),
+    ),
   ]);
 }
 
 function timeAxis({ x, now, seconds, height }) {
   const step = seconds <= 60 ? 15 : seconds <= 120 ? 30 : 60;
   const ticks = Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
-  return ticks.map((ago) => s("text", {
-    class: "tick", x: x(now - ago * 1000), y: height - 5, "text-anchor": ago === 0 ? "end" : ago >= seconds ? "start" : "middle",
-  }, ago ? `−${span(ago)}` : "now"));
+  return ticks.map((ago) =>
+    s(
+      "text",
+      {
+        class: "tick",
+        x: x(now - ago * 1000),
+        y: height - 5,
+        "text-anchor": ago === 0 ? "end" : ago >= seconds ? "start" : "middle",
+      },
+      ago ? `−${span(ago)}` : "now",
+    ),
+  );
 }
 
 function drawn({ class: kind, points }, x, y) {
@@ -75,8 +103,12 @@ function drawn({ class: kind, points }, x, y) {
     else parts.at(-1).push(`${x(at).toFixed(1)},${y(value).toFixed(1)}`);
   }
   const last = points.at(-1);
-  const lines = parts.filter((part) => part.length > 1).map((part) => s("polyline", { class: `line ${kind}`, points: part.join(" ") }));
-  return last && last[1] !== null ? [...lines, s("circle", { class: `dot ${kind}`, cx: x(last[0]), cy: y(last[1]), r: 3 })] : lines;
+  const lines = parts
+    .filter((part) => part.length > 1)
+    .map((part) => s("polyline", { class: `line ${kind}`, points: part.join(" ") }));
+  return last && last[1] !== null
+    ? [...lines, s("circle", { class: `dot ${kind}`, cx: x(last[0]), cy: y(last[1]), r: 3 })]
+    : lines;
 }
 
 function described(title, lines, format) {

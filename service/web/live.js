@@ -11,8 +11,14 @@ import { placeOf, quantile } from "./quantiles.js";
 
 const WINDOW_S = 10;
 const TABLE_S = 60;
-const NAMES = { request: "whole request", decode: "read the body", encode: "values to ids", queue: "wait for a thread",
-  infer: "score", respond: "write the answer" };
+const NAMES = {
+  request: "whole request",
+  decode: "read the body",
+  encode: "values to ids",
+  queue: "wait for a thread",
+  infer: "score",
+  respond: "write the answer",
+};
 let shown = QUANTILES.length - 1;
 
 /** Lets the buttons choose which quantile is drawn. */
@@ -61,8 +67,12 @@ function drawTiles(history, teacher) {
 
 function drawRates({ requests, refused, errors, candidates }, [p99, note]) {
   setText(byId("rate"), short(requests));
-  setText(byId("rate-note"), errors || refused
-    ? `${percent(errors / requests)} failed, ${percent(refused / requests)} refused` : "none failed or refused");
+  setText(
+    byId("rate-note"),
+    errors || refused
+      ? `${percent(errors / requests)} failed, ${percent(refused / requests)} refused`
+      : "none failed or refused",
+  );
   setText(byId("candidates"), large(candidates));
   setText(byId("candidates-note"), requests ? `${short(candidates / requests)} per prediction` : "nothing to score");
   setText(byId("p99"), p99);
@@ -95,7 +105,8 @@ function drawCharts(history) {
   if (!history.latest) return;
   const { at, samples } = history.latest;
   const arms = armsOf(samples);
-  const lines = (name) => arms.map((arm) => ({ name: arm, class: series(arm), points: history.line(`${name} ${arm}`) }));
+  const lines = (name) =>
+    arms.map((arm) => ({ name: arm, class: series(arm), points: history.line(`${name} ${arm}`) }));
   const draw = (id, found, format, title) => {
     lineChart(byId(`${id}-chart`), { lines: found, now: at, seconds: history.axis(), format, title });
     legend(byId(`${id}-legend`), found, format);
@@ -113,12 +124,18 @@ function drawStages(window) {
     return;
   }
   const longest = Math.max(...found.map(({ times }) => quantile(times, 0.99)));
-  rows(body, found.map(({ arm, stage, times }) => [
-    { text: stage === "request" ? h("span", { class: "arm" }, h("i", { class: `key ${series(arm)}` }), arm) : "", head: true,
-      class: stage === "request" ? "first" : "" },
-    NAMES[stage],
-    ...QUANTILES.map((q) => ({ text: timeOf(times, q), class: "number" })),
-    { text: count(times.count), class: "number" },
-    bar(quantile(times, 0.99) / longest, series(arm)),
-  ]));
+  rows(
+    body,
+    found.map(({ arm, stage, times }) => [
+      {
+        text: stage === "request" ? h("span", { class: "arm" }, h("i", { class: `key ${series(arm)}` }), arm) : "",
+        head: true,
+        class: stage === "request" ? "first" : "",
+      },
+      NAMES[stage],
+      ...QUANTILES.map((q) => ({ text: timeOf(times, q), class: "number" })),
+      { text: count(times.count), class: "number" },
+      bar(quantile(times, 0.99) / longest, series(arm)),
+    ]),
+  );
 }

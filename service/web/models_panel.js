@@ -19,27 +19,39 @@ export function drawModels(samples, fields, teacher) {
 function drawCosts(models, teacher, samples) {
   if (!models.length) return;
   const most = Math.max(...models.map(({ executed }) => executed));
-  rows(byId("costs").tBodies[0], models.map(({ model, executed, effective, candidates }) => [
-    { text: named(model), head: true },
-    { text: large(executed), class: "number" },
-    bar(executed / most, series(model)),
-    { text: large(effective), class: "number" },
-    { text: tally(candidates), class: "number" },
-  ]));
+  rows(
+    byId("costs").tBodies[0],
+    models.map(({ model, executed, effective, candidates }) => [
+      { text: named(model), head: true },
+      { text: large(executed), class: "number" },
+      bar(executed / most, series(model)),
+      { text: large(effective), class: "number" },
+      { text: tally(candidates), class: "number" },
+    ]),
+  );
   const saved = teacher ? savings(samples, teacher) : null;
-  setText(byId("costs-note"), saved?.candidates
-    ? `${count(saved.candidates)} candidates answered without the teacher: ${large(saved.saved)} multiplications saved, `
-      + `${percent(saved.share)} of what it would have executed for them.`
-    : "Executed: what the scorer multiplies, the context's share at a request of 200 candidates included.");
+  setText(
+    byId("costs-note"),
+    saved?.candidates
+      ? `${count(saved.candidates)} candidates answered without the teacher: ${large(saved.saved)} multiplications saved, ` +
+          `${percent(saved.share)} of what it would have executed for them.`
+      : "Executed: what the scorer multiplies, the context's share at a request of 200 candidates included.",
+  );
 }
 
 function drawScores(models) {
   const drawn = models.map(({ model, scores }) => ({ name: model, class: series(model), buckets: shares(scores) }));
   const said = models.map(({ model, ...known }) => `${model}: ${spread(known)}`).join("; ");
-  distribution(byId("scores-chart"), drawn, `Shares of answered probabilities by bucket. ${said || "Nothing was answered yet"}.`);
-  byId("scores-legend").replaceChildren(...models.map(({ model, ...known }) => h(
-    "li", {}, swatch(series(model)), h("span", {}, model.split("@")[0]), h("b", {}, spread(known)),
-  )));
+  distribution(
+    byId("scores-chart"),
+    drawn,
+    `Shares of answered probabilities by bucket. ${said || "Nothing was answered yet"}.`,
+  );
+  byId("scores-legend").replaceChildren(
+    ...models.map(({ model, ...known }) =>
+      h("li", {}, swatch(series(model)), h("span", {}, model.split("@")[0]), h("b", {}, spread(known))),
+    ),
+  );
 }
 
 function spread({ tenth, median, ninth }) {
@@ -49,12 +61,15 @@ function spread({ tenth, median, ninth }) {
 function drawUnknowns(fields) {
   if (!fields.length) return;
   const most = Math.max(0.01, ...fields.map(({ share }) => share ?? 0));
-  rows(byId("unknown").tBodies[0], fields.map(({ field, role, unknown, values, share }) => [
-    { text: h("span", {}, field, h("small", {}, ` ${role}`)), head: true },
-    { text: percent(share), class: "number" },
-    bar(share / most, share > 0.05 ? "warn" : "plain"),
-    { text: `${tally(unknown)} of ${tally(values)}`, class: "number" },
-  ]));
+  rows(
+    byId("unknown").tBodies[0],
+    fields.map(({ field, role, unknown, values, share }) => [
+      { text: h("span", {}, field, h("small", {}, ` ${role}`)), head: true },
+      { text: percent(share), class: "number" },
+      bar(share / most, share > 0.05 ? "warn" : "plain"),
+      { text: `${tally(unknown)} of ${tally(values)}`, class: "number" },
+    ]),
+  );
 }
 
 function drawShadow(found) {
@@ -67,10 +82,20 @@ function drawShadow(found) {
     ["Top of the list shared", percent(mean(found.overlap)), `rank-biased overlap ${percent(mean(found.ranked))}`],
     ["Another first item", percent(found.flips), "of requests"],
     ...found.latency.map(({ model, histogram }) => [
-      model.split("@")[0], duration(quantile(histogram, 0.5)), `p99 ${duration(quantile(histogram, 0.99))}`]),
+      model.split("@")[0],
+      duration(quantile(histogram, 0.5)),
+      `p99 ${duration(quantile(histogram, 0.99))}`,
+    ]),
   ];
-  byId("shadow").replaceChildren(h("dl", { class: "facts" }, ...facts.map(([name, value, note]) => h(
-    "div", {}, h("dt", {}, name), h("dd", {}, value), h("dd", { class: "note" }, note)))));
+  byId("shadow").replaceChildren(
+    h(
+      "dl",
+      { class: "facts" },
+      ...facts.map(([name, value, note]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, value), h("dd", { class: "note" }, note)),
+      ),
+    ),
+  );
 }
 
 function dropped({ dropped: lost = 0, error = 0 }) {
@@ -79,5 +104,11 @@ function dropped({ dropped: lost = 0, error = 0 }) {
 
 function named(model) {
   const [name, version] = model.split("@");
-  return h("span", { class: "arm" }, h("i", { class: `key ${series(model)}` }), name, h("small", { class: "version" }, version ?? ""));
+  return h(
+    "span",
+    { class: "arm" },
+    h("i", { class: `key ${series(model)}` }),
+    name,
+    h("small", { class: "version" }, version ?? ""),
+  );
 }

@@ -11,7 +11,8 @@ const OFFERED = 20;
 export function fieldInput({ name, kind, vocabulary }, value) {
   const path = `/models/student/fields/${encodeURIComponent(name)}/values`;
   const id = `try-${name}`;
-  if (kind === "numeric") return labelled(id, name, h("input", { id, name, type: "number", step: "any", value: value ?? "" }));
+  if (kind === "numeric")
+    return labelled(id, name, h("input", { id, name, type: "number", step: "any", value: value ?? "" }));
   return suggesting({ id, name, path, value, hint: `${count(vocabulary)} ids` });
 }
 
@@ -19,8 +20,16 @@ export function fieldInput({ name, kind, vocabulary }, value) {
 export function suggesting({ id, name, path, value = "", hint = "" }) {
   const list = h("datalist", { id: `${id}-values` });
   const note = h("small", { id: `${id}-note`, class: "note" }, hint);
-  const input = h("input", { id, name, type: "text", list: list.id, value: value ?? "", "aria-describedby": note.id,
-    spellcheck: "false", autocapitalize: "off" });
+  const input = h("input", {
+    id,
+    name,
+    type: "text",
+    list: list.id,
+    value: value ?? "",
+    "aria-describedby": note.id,
+    spellcheck: "false",
+    autocapitalize: "off",
+  });
   let timer = 0;
   let asked = 0;
   async function offer() {

@@ -22,9 +22,9 @@ export function parse(text) {
 /** The samples of a name whose labels are those of `match`; a function as a label's match decides by its value. */
 export function select(samples, name, match = {}) {
   const wanted = Object.entries(match);
-  return (samples.get(name) ?? []).filter(({ labels }) => wanted.every(
-    ([label, value]) => (typeof value === "function" ? value(labels[label]) : labels[label] === value),
-  ));
+  return (samples.get(name) ?? []).filter(({ labels }) =>
+    wanted.every(([label, value]) => (typeof value === "function" ? value(labels[label]) : labels[label] === value)),
+  );
 }
 
 /** The sum of the matching samples; null where there is none. */

@@ -4,7 +4,12 @@ import { byId, setText, show } from "./dom.js";
 import { span } from "./format.js";
 
 const PILLS = {
-  waiting: "connecting", live: "live", idle: "ready, no traffic", degraded: "degraded", unready: "not ready", down: "down",
+  waiting: "connecting",
+  live: "live",
+  idle: "ready, no traffic",
+  degraded: "degraded",
+  unready: "not ready",
+  down: "down",
   paused: "paused",
 };
 
@@ -23,9 +28,14 @@ export function showState(state, title = "", text = "") {
 
 /** The service does not answer. */
 export function showDown(seenAt, every) {
-  const seen = seenAt ? `What you see is from ${new Date(seenAt).toLocaleTimeString("en-GB")}.` : "It never did since this page was opened.";
-  showState("down", "The service does not answer.",
-    `${seen} Start it again (make serve) or look into its log; this page asks again every ${span(every / 1000)}.`);
+  const seen = seenAt
+    ? `What you see is from ${new Date(seenAt).toLocaleTimeString("en-GB")}.`
+    : "It never did since this page was opened.";
+  showState(
+    "down",
+    "The service does not answer.",
+    `${seen} Start it again (make serve) or look into its log; this page asks again every ${span(every / 1000)}.`,
+  );
 }
 
 /** No student answers; `detail` is the service's own reason. */
@@ -35,10 +45,15 @@ export function showUnready(detail) {
 
 /** Ready: nothing to say, or that something is missing. */
 export function showReady({ reasons, traffic }) {
-  const missing = Object.entries(reasons).map(([arm, reason]) => `${arm}: ${reason}`).join("; ");
+  const missing = Object.entries(reasons)
+    .map(([arm, reason]) => `${arm}: ${reason}`)
+    .join("; ");
   if (missing) showState("degraded", "The service answers, but not with every model.", missing);
   else if (!traffic) {
-    showState("idle", "Ready, and nobody has asked yet.",
-      "POST /predict gets probabilities; /openapi.json has requests that work as they stand, and so has “Try it” below.");
+    showState(
+      "idle",
+      "Ready, and nobody has asked yet.",
+      "POST /predict gets probabilities; /openapi.json has requests that work as they stand, and so has “Try it” below.",
+    );
   } else showState("live");
 }

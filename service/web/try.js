@@ -32,12 +32,18 @@ async function prepare(found) {
 
 function fill({ context, items, candidates }) {
   const inputs = fields.filter(({ role }) => role === "context").map((field) => fieldInput(field, context[field.name]));
-  byId("try-context").replaceChildren(...(inputs.length ? inputs : [h("p", { class: "quiet" }, "This model has no context fields.")]));
+  byId("try-context").replaceChildren(
+    ...(inputs.length ? inputs : [h("p", { class: "quiet" }, "This model has no context fields.")]),
+  );
   byId("try-candidates").replaceChildren(...(items.length ? itemInputs(items) : columnInput(candidates)));
 }
 
 function itemInputs(items) {
-  const list = h("textarea", { id: "try-items", rows: 2, "aria-describedby": "try-items-note", spellcheck: "false" }, items.join(", "));
+  const list = h(
+    "textarea",
+    { id: "try-items", rows: 2, "aria-describedby": "try-items-note", spellcheck: "false" },
+    items.join(", "),
+  );
   const adding = suggesting({ id: "try-add", name: "add an item", path: "/models/student/items" });
   const input = adding.querySelector("input");
   function add() {
@@ -52,20 +58,37 @@ function itemInputs(items) {
   const together = h("div", { class: "together" });
   input.replaceWith(together);
   together.append(input, h("button", { type: "button", onclick: add }, "Add"));
-  return [h("div", { class: "field wide" }, h("label", { for: "try-items" }, "items"), list,
-    h("small", { id: "try-items-note", class: "note" }, `1 to ${MOST} items of the catalogue, separated by commas`)), adding];
+  return [
+    h(
+      "div",
+      { class: "field wide" },
+      h("label", { for: "try-items" }, "items"),
+      list,
+      h("small", { id: "try-items-note", class: "note" }, `1 to ${MOST} items of the catalogue, separated by commas`),
+    ),
+    adding,
+  ];
 }
 
 function columnInput(candidates) {
-  return [h("div", { class: "field wide" }, h("label", { for: "try-columns" }, "candidate columns, as JSON"),
-    h("textarea", { id: "try-columns", rows: 6, spellcheck: "false" }, JSON.stringify(candidates, null, 1)))];
+  return [
+    h(
+      "div",
+      { class: "field wide" },
+      h("label", { for: "try-columns" }, "candidate columns, as JSON"),
+      h("textarea", { id: "try-columns", rows: 6, spellcheck: "false" }, JSON.stringify(candidates, null, 1)),
+    ),
+  ];
 }
 
 async function shuffle() {
   try {
     const { values } = await getJson("/models/student/items?limit=100");
     const drawn = values.map((value) => [Math.random(), value]).sort(([one], [other]) => one - other);
-    byId("try-items").value = drawn.slice(0, SHUFFLED).map(([, value]) => value).join(", ");
+    byId("try-items").value = drawn
+      .slice(0, SHUFFLED)
+      .map(([, value]) => value)
+      .join(", ");
   } catch (error) {
     setText(byId("try-status"), error.message);
   }

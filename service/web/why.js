@@ -15,14 +15,33 @@ export function drawWhy(box, why, name, place) {
   const found = terms[place];
   const strongest = Math.max(1e-9, ...terms.flat(2).map(Math.abs));
   box.replaceChildren(
-    h("p", { id: "why-sum" }, h("b", {}, `${name}: `), `bias ${signed(bias, 3)}, terms ${signed(sum(found.flat()), 3)}, together the logit `,
-      h("b", { id: "why-logit" }, signed(logits[place], 3)), `, ${calibrated(calibration)}probability `, h("b", {}, probability(probabilities[place])), "."),
+    h(
+      "p",
+      { id: "why-sum" },
+      h("b", {}, `${name}: `),
+      `bias ${signed(bias, 3)}, terms ${signed(sum(found.flat()), 3)}, together the logit `,
+      h("b", { id: "why-logit" }, signed(logits[place], 3)),
+      `, ${calibrated(calibration)}probability `,
+      h("b", {}, probability(probabilities[place])),
+      ".",
+    ),
     h("p", { id: "why-said" }, summary(found, fields, orders)),
-    h("div", { class: "whys" }, part("All terms", table(found, { fields, orders, strongest, id: "terms" })),
-      terms.length > 1 && part("Against the average of the candidates",
-        table(against(terms, place), { fields, orders, strongest, id: "apart" }))),
-    h("p", { class: "note" }, "Order t: products of t fields of which this one comes last, in the order of the model's graph; "
-      + "context fields add the same to every candidate. The split is the model's own sum, not an estimate."),
+    h(
+      "div",
+      { class: "whys" },
+      part("All terms", table(found, { fields, orders, strongest, id: "terms" })),
+      terms.length > 1 &&
+        part(
+          "Against the average of the candidates",
+          table(against(terms, place), { fields, orders, strongest, id: "apart" }),
+        ),
+    ),
+    h(
+      "p",
+      { class: "note" },
+      "Order t: products of t fields of which this one comes last, in the order of the model's graph; " +
+        "context fields add the same to every candidate. The split is the model's own sum, not an estimate.",
+    ),
   );
 }
 
@@ -41,25 +60,67 @@ export function summary(terms, fields, orders) {
 
 /** The terms of one candidate less their mean over all: what sets it apart. */
 function against(terms, place) {
-  return terms[place].map((row, t) => row.map((value, f) => value - sum(terms.map((each) => each[t][f])) / terms.length));
+  return terms[place].map((row, t) =>
+    row.map((value, f) => value - sum(terms.map((each) => each[t][f])) / terms.length),
+  );
 }
 
 function part(title, content) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, by field and order` },
-    h("h4", {}, title), content);
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, by field and order` },
+    h("h4", {}, title),
+    content,
+  );
 }
 
 function table(terms, { fields, orders, strongest, id }) {
-  const cell = (value, total = false) => h("td", {
-    class: `term ${value < 0 ? "less" : "more"}${total ? " total" : ""}`,
-    style: total ? {} : { "--strength": Math.sqrt(Math.abs(value) / strongest).toFixed(3) },
-  }, signed(value, 3));
+  const cell = (value, total = false) =>
+    h(
+      "td",
+      {
+        class: `term ${value < 0 ? "less" : "more"}${total ? " total" : ""}`,
+        style: total ? {} : { "--strength": Math.sqrt(Math.abs(value) / strongest).toFixed(3) },
+      },
+      signed(value, 3),
+    );
   const head = (text) => h("th", { scope: "col" }, text);
-  return h("table", { id, class: "terms" }, h("caption", { class: "hidden" }, "Terms by field and order"),
-    h("thead", {}, h("tr", {}, head("Field"), ...orders.map((order) => head(order === 1 ? "alone" : `order ${order}`)), head("together"))),
-    h("tbody", {}, ...fields.map((field, f) => h("tr", {}, h("th", { scope: "row" }, field),
-      ...terms.map((row) => cell(row[f])), cell(sum(terms.map((row) => row[f])), true))),
-    h("tr", {}, h("th", { scope: "row" }, "together"), ...terms.map((row) => cell(sum(row), true)), cell(sum(terms.flat()), true))));
+  return h(
+    "table",
+    { id, class: "terms" },
+    h("caption", { class: "hidden" }, "Terms by field and order"),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        head("Field"),
+        ...orders.map((order) => head(order === 1 ? "alone" : `order ${order}`)),
+        head("together"),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      ...fields.map((field, f) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, field),
+          ...terms.map((row) => cell(row[f])),
+          cell(sum(terms.map((row) => row[f])), true),
+        ),
+      ),
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, "together"),
+        ...terms.map((row) => cell(sum(row), true)),
+        cell(sum(terms.flat()), true),
+      ),
+    ),
+  );
 }
 
 function calibrated({ slope, intercept }) {
