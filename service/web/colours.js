@@ -9,9 +9,12 @@ export function learn(arms) {
   for (const [arm, model] of Object.entries(arms)) models.set(model, arm);
 }
 
-/** The class of an arm or model. */
-export function series(name) {
-  const arm = models.get(name) ?? name;
+/** The class of an arm or model; `arm` is the one that an unknown model answers. */
+export function series(name, arm = name) {
+  return classOf(models.get(name) ?? arm);
+}
+
+function classOf(arm) {
   const place = FIXED.indexOf(arm);
   return `series-${place >= 0 ? place : FIXED.length + (code(arm) % OTHERS)}`;
 }

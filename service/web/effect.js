@@ -42,7 +42,7 @@ export function drawEffect(box, { treatment, over_time: looks }, plan) {
     }),
     s("circle", { class: "dot series-0", cx: x(last), cy: y(seen.at(-1).estimate), r: 3.5 }),
   );
-  box.replaceChildren(figure, key());
+  box.replaceChildren(figure);
 }
 
 /** Half the height of the chart: the latest interval with room around it; what was wider early on is cut off. */
@@ -89,7 +89,8 @@ function margin({ goal, margin: least }, { y, width, limit }) {
   ];
 }
 
-function key() {
+/** What the lines and bands mean. */
+export function effectKey() {
   const entry = (text, mark) =>
     h("li", {}, s("svg", { class: "swatch", width: 26, height: 12, "aria-hidden": "true" }, mark), h("span", {}, text));
   const box = (kind) => s("rect", { class: kind, x: 0, y: 1, width: 26, height: 10 });

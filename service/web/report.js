@@ -1,7 +1,7 @@
 /* The report on an experiment: verdict, the paper's table, the effect, guardrails, and where it comes from. */
 
 import { byId, h, setText } from "./dom.js";
-import { drawEffect } from "./effect.js";
+import { drawEffect, effectKey } from "./effect.js";
 import { change, count, moment, percent, pValue, setShare, tally } from "./format.js";
 import { drawArms, drawGuardrails } from "./report_tables.js";
 
@@ -124,7 +124,7 @@ function compared({ treatment, primary, cuped, cupac, guardrails, missing }, pla
       h(
         "div",
         { class: "beside" },
-        h("div", { id: `effect-${treatment}`, class: "chart tall" }),
+        h("div", {}, h("div", { id: `effect-${treatment}`, class: "chart tall" }), effectKey()),
         h("dl", { class: "facts" }, ...facts.map(fact)),
       ),
     ),

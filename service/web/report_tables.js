@@ -62,7 +62,7 @@ function armRow({
     h(
       "th",
       { scope: "row" },
-      h("span", { class: "arm" }, h("i", { class: `key ${series(models[0] ?? arm)}` }), arm),
+      h("span", { class: "arm" }, h("i", { class: `key ${series(models[0], arm)}` }), arm),
       h(
         "small",
         { class: "version" },

@@ -31,8 +31,8 @@ def sample_report(verdict: str = "ship", *, alarm: bool = False) -> dict[str, An
             "by_treatment": {"student": verdict},
         },
         "arms": [
-            _arm("teacher", "control", 61_204, 0.10287, 20_394.0, 812.0, 4_930.0),
-            _arm("student", "treatment", 60_871, 0.10361, 517.6, 471.0, 1_355.0),
+            _arm("teacher", "control", units=61_204, ctr=0.10287, flops=20_394.0, p50=812.0, p99=4_930.0),
+            _arm("student", "treatment", units=60_871, ctr=0.10361, flops=517.6, p50=471.0, p99=1_355.0),
         ],
         "improvements": [
             {
@@ -50,7 +50,12 @@ def sample_report(verdict: str = "ship", *, alarm: bool = False) -> dict[str, An
                 "verdict": verdict,
                 "primary": _effect(0.0072, 0.0031, 0.02),
                 "difference": None,
-                "cuped": {"lift": _effect(0.0069, 0.0024, 0.01), "theta": 0.6, "variance_reduction": 0.4, "covered": 0.8},
+                "cuped": {
+                    "lift": _effect(0.0069, 0.0024, 0.01),
+                    "theta": 0.6,
+                    "variance_reduction": 0.4,
+                    "covered": 0.8,
+                },
                 "cupac": None,
                 "guardrails": _guardrails(),
                 "over_time": [_look(i) for i in range(LOOKS)],
@@ -99,7 +104,7 @@ def sample_report(verdict: str = "ship", *, alarm: bool = False) -> dict[str, An
     }
 
 
-def _arm(arm: str, role: str, units: int, ctr: float, flops: float, p50: float, p99: float) -> dict[str, Any]:
+def _arm(arm: str, role: str, *, units: int, ctr: float, flops: float, p50: float, p99: float) -> dict[str, Any]:
     return {
         "arm": arm,
         "role": role,
@@ -146,9 +151,33 @@ def _guardrails() -> list[dict[str, Any]]:
     errors = {"treatment_value": 0.0011, "control_value": 0.0, "harm": 0.0011, "anytime": (0.001, 0.0013)}
     nothing = {"treatment_value": None, "control_value": None, "harm": None, "fixed": None, "anytime": None}
     return [
-        {"metric": "latency_p99", "scale": "lift", "margin": 0.1, "outcome": "pass", "missing": None, **latency, **shared},
-        {"metric": "error_rate", "scale": "difference", "margin": 0.001, "outcome": "fail", "missing": None, **errors, **shared},
-        {"metric": "log_loss", "scale": "lift", "margin": 0.005, "outcome": "unmeasured", "missing": missing, **nothing, **shared},
+        {
+            "metric": "latency_p99",
+            "scale": "lift",
+            "margin": 0.1,
+            "outcome": "pass",
+            "missing": None,
+            **latency,
+            **shared,
+        },
+        {
+            "metric": "error_rate",
+            "scale": "difference",
+            "margin": 0.001,
+            "outcome": "fail",
+            "missing": None,
+            **errors,
+            **shared,
+        },
+        {
+            "metric": "log_loss",
+            "scale": "lift",
+            "margin": 0.005,
+            "outcome": "unmeasured",
+            "missing": missing,
+            **nothing,
+            **shared,
+        },
     ]
 
 
