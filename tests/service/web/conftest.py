@@ -1,7 +1,7 @@
 """A real service on a real port, and a real Chromium that looks at its page.
 
-Everything here lives as long as this directory's tests and no longer: while Playwright runs, the main thread has a
-running event loop, in which the clients of other tests could not start theirs.
+The browser lives as long as one file's tests: while Playwright runs, the main thread has a running event loop, in which
+the clients of other tests could not start theirs.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Watched:
 OpenPage = Callable[..., Watched]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser; without one the tests are skipped unless REQUIRE_CHROMIUM is 1."""
     if CHROMIUM is None:
@@ -133,7 +133,7 @@ def serving(settings: Settings) -> Iterator[Served]:
         served.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def served(outer_path: Path, bundles: Path) -> Iterator[Served]:
     """A DAGFM-outer with weights and a teacher, both asked a hundred times."""
     settings = Settings(student_bundle=outer_path.parent, teacher_bundle=bundles / "teacher")

@@ -90,11 +90,10 @@ def test_rates_and_latencies_follow_the_traffic(open_page: OpenPage, served: Ser
     body = {"context": {"user": "u1", "hour": 3}, "items": ["i1", "i2"]}
     for turn in range(40):
         served.ask("/teacher/predict" if turn % 2 else "/student/predict", body)
-    expect(page.locator("#stages tbody")).to_contain_text("whole request")
+    for arm in ("student", "teacher"):  # a scrape amid the forty has some of them
+        answers = page.locator("#stages tr", has_text="whole request").filter(has_text=arm).locator("td").nth(4)
+        expect(answers).to_have_text("20")
     rows = cells(page, "stages")
-    whole = {row[0]: row for row in rows if row[1] == "whole request"}
-    assert set(whole) == {"student", "teacher"}
-    assert all(int(row[5]) >= 10 for row in whole.values())
     assert all(re.match(r"[<>]?\s?[\d.,]+\s?(µs|ms|s)$", text) for row in rows for text in row[2:5]), rows
     expect(page.locator("#rate-chart svg")).to_have_attribute(
         "aria-label", re.compile(r"student: now [\d.]+.*teacher: now")
