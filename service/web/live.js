@@ -7,7 +7,8 @@ import { armsOf, latencies, latency, QUANTILES, rates, savings } from "./figures
 import { count, duration, large, percent, short, UNKNOWN } from "./format.js";
 import { legend, lineChart } from "./line_chart.js";
 import { total } from "./prometheus.js";
-import { placeOf, quantile } from "./quantiles.js";
+import { quantile } from "./quantiles.js";
+import { timeOf } from "./times.js";
 
 const WINDOW_S = 10;
 const TABLE_S = 60;
@@ -86,13 +87,6 @@ function latencyNote(window, arms) {
   const [first, ...others] = found;
   const rest = others.map(({ arm, times }) => `${arm} ${timeOf(times, 0.99)}`);
   return [timeOf(first.times, 0.99), [first.arm, ...rest].join(" · ")];
-}
-
-/** A quantile in words: buckets that cannot tell where it lies give a bound instead of a guess. */
-function timeOf(times, q) {
-  const place = placeOf(times, q);
-  if (place === "below") return `< ${duration(times.bounds[0])}`;
-  return (place === "above" ? "> " : "") + duration(quantile(times, q));
 }
 
 function savedNote(saved) {

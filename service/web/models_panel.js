@@ -4,9 +4,10 @@ import { bar, distribution } from "./bars.js";
 import { series } from "./colours.js";
 import { byId, h, rows, setText } from "./dom.js";
 import { costs, distributions, savings, shadow, unknowns } from "./figures.js";
-import { count, duration, large, percent, probability, short, tally } from "./format.js";
+import { count, large, percent, probability, short, tally } from "./format.js";
 import { swatch } from "./line_chart.js";
 import { mean, quantile, shares } from "./quantiles.js";
+import { timeOf } from "./times.js";
 
 /** Draws everything; `fields` are {name, role}, `teacher` is the teacher's model or undefined. */
 export function drawModels(samples, fields, teacher) {
@@ -66,7 +67,7 @@ function drawUnknowns(fields) {
     fields.map(({ field, role, unknown, values, share }) => [
       { text: h("span", {}, field, h("small", {}, ` ${role}`)), head: true },
       { text: percent(share), class: "number" },
-      bar(share / most, share > 0.05 ? "warn" : "plain"),
+      bar(share / most, share > 0.05 ? "warn" : ""),
       { text: `${tally(unknown)} of ${tally(values)}`, class: "number" },
     ]),
   );
@@ -78,13 +79,17 @@ function drawShadow(found) {
     ["Requests compared", count(found.results.ok), dropped(found.results)],
     ["|Δ probability|", probability(mean(found.gap)), `p99 ${probability(quantile(found.gap, 0.99))}`],
     ["|Δ logit|", short(mean(found.logitGap)), `p99 ${short(quantile(found.logitGap, 0.99))}`],
-    ["Kendall's τ", short(mean(found.tau)), "1 is the same order, −1 the reverse"],
+    [
+      "Kendall's τ, median",
+      short(quantile(found.tau, 0.5)),
+      `5 % of requests below ${short(quantile(found.tau, 0.05))}`,
+    ],
     ["Top of the list shared", percent(mean(found.overlap)), `rank-biased overlap ${percent(mean(found.ranked))}`],
     ["Another first item", percent(found.flips), "of requests"],
     ...found.latency.map(({ model, histogram }) => [
-      model.split("@")[0],
-      duration(quantile(histogram, 0.5)),
-      `p99 ${duration(quantile(histogram, 0.99))}`,
+      `time of ${model.split("@")[0]}`,
+      timeOf(histogram, 0.5),
+      `p99 ${timeOf(histogram, 0.99)}`,
     ]),
   ];
   byId("shadow").replaceChildren(

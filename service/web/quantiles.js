@@ -2,7 +2,7 @@
 
 import { select } from "./prometheus.js";
 
-/** {bounds, counts, count, sum}: the matching series added up; counts are cumulative, the last bound is infinite. */
+/** {bounds, counts, count, sum or null}: the matching series added up; counts are cumulative, the last bound is infinite. */
 export function histogram(samples, name, match = {}) {
   return added(samples, null, name, match);
 }
@@ -41,9 +41,9 @@ export function placeOf({ bounds, counts, count }, q) {
   return place === 0 ? "below" : "inside";
 }
 
-/** The mean of what was observed; null without observations. */
+/** The mean of what was observed; null without observations, or without a sum: values that may be negative have none. */
 export function mean({ count, sum }) {
-  return count > 0 ? sum / count : null;
+  return count > 0 && sum !== null ? sum / count : null;
 }
 
 /** [{low, high, share}] per finite bucket, and one for what lies above if anything does. */
@@ -63,9 +63,10 @@ function added(now, then, name, match) {
     const bound = labels.le === "+Inf" ? Infinity : Number(labels.le);
     totals.set(bound, (totals.get(bound) ?? 0) + grown(value, before.get(key)));
   }
+  const summed = select(now, `${name}_sum`, match).length ? increase(now, then, `${name}_sum`, match) : null;
   const bounds = [...totals.keys()].sort((one, other) => one - other);
   const counts = bounds.map((bound) => totals.get(bound));
-  return { bounds, counts, count: counts.at(-1) ?? 0, sum: increase(now, then, `${name}_sum`, match) };
+  return { bounds, counts, count: counts.at(-1) ?? 0, sum: summed };
 }
 
 function byKey(samples, name) {
