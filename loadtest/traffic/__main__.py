@@ -87,7 +87,7 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
             tokens=tokens,
             attribution_s=attribution_s,
         )
-        ran = _drive(url, wanted if serve else None, crowd, plan, control, out)
+        ran = _drive(url, wanted if serve else None, crowd, plan, control=control, out=out)
     except (BundleError, RuntimeError, OSError, aiohttp.ClientError, ValueError) as error:
         _stop(str(error) or type(error).__name__)
     found = faults(ran, error_budget)
@@ -96,7 +96,7 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
     raise typer.Exit(1 if found else 0)
 
 
-def _drive(url: str, wanted: Wanted | None, crowd: Crowd, plan: Plan, control: str, out: Path) -> Run:
+def _drive(url: str, wanted: Wanted | None, crowd: Crowd, plan: Plan, *, control: str, out: Path) -> Run:
     """One run and what it says; on a service of its own, the report too."""
     with _service(url, wanted) as (where, served):
         ran = run(where, crowd, plan)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-OK = 200
+OK, ALL_REFUSED = 200, 403
 TIMEOUT_S = 30.0
 _SHOWN_ERRORS = 5
 RESULTS = ("accepted", "duplicates", "late", "unknown", "refused")
@@ -84,22 +84,24 @@ class ServiceClient:
         return None if answer is None else answer["probabilities"]
 
     async def feedback(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Send events as NDJSON and count what became of each."""
+        """Send events as NDJSON and count what became of each; a service that refuses every one answers 403."""
         body = b"\n".join(map(orjson.dumps, events))
         started = perf_counter()
-        answer = await self._post("/feedback", body, "application/x-ndjson", {})
+        answer = await self._post("/feedback", body, "application/x-ndjson", {}, but=ALL_REFUSED)
         if answer is not None:
             self.said.feedback_s.append(perf_counter() - started)
-            self.said.feedback.update({result: answer[result] for result in RESULTS})
+            counted = answer if "accepted" in answer else {"refused": len(events)}
+            self.said.feedback.update({result: counted.get(result, 0) for result in RESULTS})
 
-    async def _post(self, path: str, body: bytes, media_type: str, headers: Mapping[str, str]) -> Any:
+    async def _post(self, path: str, body: bytes, media_type: str, headers: Mapping[str, str], *, but: int = OK) -> Any:
+        """The decoded answer; None, and a failure counted, unless its status is 200 or the one in `but`."""
         try:
             async with self._session.post(path, data=body, headers={"Content-Type": media_type, **headers}) as answer:
                 content = await answer.read()
         except (TimeoutError, aiohttp.ClientError) as error:
             self._failed(f"{path}: {type(error).__name__}", str(error))
             return None
-        if answer.status != OK:
+        if answer.status not in {OK, but}:
             self._failed(f"{path}: {answer.status}", content.decode(errors="replace"))
             return None
         return orjson.loads(content)
