@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
@@ -18,6 +19,8 @@ class Served:
     """A service that runs an experiment."""
 
     service: Service
+    settings: Mapping[str, str]
+    """Variables that it was started with."""
     store: str
     """URL of its event store."""
     admin_token: str
@@ -54,8 +57,9 @@ def experiment_service(wanted: Wanted, folder: Path) -> Iterator[Served]:
     """
     admin_token = secrets.token_urlsafe(16)
     store = wanted.store or f"sqlite:{folder / 'events.sqlite3'}"
-    with serving(wanted.student, wanted.workers, _settings(wanted, folder, store, admin_token)) as service:
-        yield Served(service=service, store=store, admin_token=admin_token)
+    settings = _settings(wanted, folder, store, admin_token)
+    with serving(wanted.student, wanted.workers, settings) as service:
+        yield Served(service=service, settings=settings, store=store, admin_token=admin_token)
 
 
 def _settings(wanted: Wanted, folder: Path, store: str, admin_token: str) -> Mapping[str, str]:
@@ -75,14 +79,15 @@ def _settings(wanted: Wanted, folder: Path, store: str, admin_token: str) -> Map
     return settings
 
 
-def report(store: str, *options: str) -> str:
-    """What `python -m service report` prints about an event store.
+def report(served: Served, *options: str) -> str:
+    """What `python -m service report` prints, under the settings that the service runs under.
 
     Raises:
         RuntimeError: it ends with an error; with what it said.
     """
-    command = [sys.executable, "-m", "service", "report", "--events", store, *options]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "service", "report", *options]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CTR_")}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**kept, **served.settings})
     if ended.returncode != 0:
         raise RuntimeError(f"`{' '.join(command)}` ended with {ended.returncode}: {ended.stderr.strip()[-500:]}")
     return ended.stdout
