@@ -1,15 +1,16 @@
-"""`python -m service report` and `python -m service plan`: what came of an experiment, and what the next one needs.
+"""`python -m service report`, `plan` and `watch`: what came of an experiment, what the next one needs, what to stop.
 
 SciPy and everything that computes is imported when a command runs: the service itself never pays for it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum
@@ -40,9 +41,10 @@ class Form(Enum):
 
 
 def add_experiment_commands(cli: typer.Typer) -> None:
-    """Add `report` and `plan`."""
+    """Add `report`, `plan` and `watch`."""
     cli.command()(report)
     cli.command()(plan)
+    cli.command()(watch)
 
 
 def report(
@@ -112,6 +114,25 @@ def plan(
         _write(orjson.dumps(asdict(found), option=orjson.OPT_APPEND_NEWLINE), out)
     else:
         _write(render_plan(found, color=out is None and sys.stdout.isatty()).encode(), out)
+
+
+def watch(
+    *,
+    events: Events = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    niceness: Annotated[int, typer.Option(help="Added to the priority's number: others come first.")] = 10,
+) -> None:
+    """Look at every running experiment again and again, and stop what does harm; until stopped itself."""
+    os.nice(niceness)
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
+    from service.experiment.watch import watch as watch_store  # noqa: PLC0415 - SciPy
+
+    last: dict[str, str] = {}
+    with _store(events) as store, suppress(KeyboardInterrupt):
+        for name, verdict in watch_store(store, every):
+            if last.get(name) != verdict.verdict:
+                typer.echo(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {name}: {verdict.verdict}")
+            last[name] = verdict.verdict
 
 
 def _form(*, json: bool, html: bool, text: bool) -> Form:
