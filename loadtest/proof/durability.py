@@ -30,6 +30,7 @@ import orjson
 import typer
 from rich.progress import track
 
+from loadtest.proof.checks import Check, show
 from loadtest.proof.serving import Poster, Service, body_of, free_port
 from service.events import open_store
 from service.events.sql import SqlStore
@@ -170,6 +171,7 @@ def main(
     events: Annotated[str, typer.Option(help="URL of an empty event store; a SQLite file of its own if empty.")] = "",
     directory: Annotated[Path | None, typer.Option(help="Where the file goes; the system's temporary one.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random here.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where the findings go, JSON.")] = Path("build/proof/durability.json"),
 ) -> None:
     """Kill the service again and again; exit 1 if an acknowledged event is missing or stored twice."""
     home = Path(tempfile.mkdtemp(prefix="durability-", dir=directory))
@@ -182,12 +184,15 @@ def main(
     found = compare(store, clients)
     refused = sum((client.refused for client in clients), Counter[int]())
     store.close()
-    typer.echo(
-        f"cycles {cycles}  workers {workers}  acknowledged {found.acknowledged}  found {found.rows}  "
-        f"lost {found.lost}  duplicates {found.duplicates}  other answers {dict(refused)}  "
-        f"{time.monotonic() - started:.0f} s  {url.partition(':')[0]}"
+    title = (
+        f"{url.partition(':')[0]}, {workers} workers, {cycles} kills in {time.monotonic() - started:.0f} s: "
+        f"acknowledged {found.acknowledged}, found {found.rows}, other answers {dict(refused)}"
     )
-    if found.lost or found.duplicates:
+    checks = [
+        Check(what="acknowledged events lost", target="0", found=str(found.lost), met=not found.lost),
+        Check(what="duplicates", target="0", found=str(found.duplicates), met=not found.duplicates),
+    ]
+    if show(title, checks, out):
         typer.echo(f"the store is kept in {home}", err=True)
         raise typer.Exit(1)
     shutil.rmtree(home)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -37,8 +38,11 @@ def test_what_was_not_acknowledged_does_not_count_as_such() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_few_kills_lose_nothing(tmp_path: Path, workers: int) -> None:
-    options = ["--cycles", "2", "--workers", str(workers), "--longest", "0.3", "--directory", str(tmp_path)]
-    result = CLI.invoke(cli, options)
+    where = ["--directory", str(tmp_path), "--out", str(tmp_path / "found.json")]
+    result = CLI.invoke(cli, ["--cycles", "2", "--workers", str(workers), "--longest", "0.3", *where])
     assert result.exit_code == 0, result.output
-    assert "lost 0  duplicates 0" in result.output
-    assert list(tmp_path.iterdir()) == []
+    assert {check["what"]: check["found"] for check in json.loads((tmp_path / "found.json").read_text())} == {
+        "acknowledged events lost": "0",
+        "duplicates": "0",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]

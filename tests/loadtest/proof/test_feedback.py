@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -17,8 +18,11 @@ def test_syncing_takes_time(tmp_path: Path) -> None:
 
 
 def test_every_load_is_measured_on_a_real_service_and_all_of_it_is_stored(tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli, ["--seconds", "0.3", "--rate", "600", "--directory", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    for expected in ("100 a post", "one a post", "both, 600/s", "one sync of the disk", "targets of the mixed load"):
+    where = ["--directory", str(tmp_path), "--out", str(tmp_path / "found.json")]
+    result = CliRunner().invoke(cli, ["--seconds", "0.3", "--rate", "600", *where])
+    for expected in ("100 a post", "one a post", "both, 600/s", "one sync of the disk"):
         assert expected in result.output
-    assert list(tmp_path.iterdir()) == []
+    *_timed, stored = json.loads((tmp_path / "found.json").read_text())
+    assert stored["what"] == "posts acknowledged and stored"
+    assert stored["met"]
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
