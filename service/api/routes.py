@@ -21,6 +21,7 @@ from service.api.feedback import add_feedback_routes, feedback_path
 from service.api.hot import JSON, HotPath, answered
 from service.api.page import add_page_routes
 from service.api.predict import arm_endpoint, assigned_endpoint
+from service.api.report import add_report_routes
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
 from service.api.v2.routes import add_v2_routes, hot_infer_paths
 from service.api.values import add_value_routes
@@ -36,6 +37,7 @@ def build_router(state: State) -> APIRouter:
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
     add_experiment_routes(router, state)
+    add_report_routes(router, state.settings)
     add_feedback_routes(router, _feedback_path(state))
     add_v2_routes(router, state)
     add_explain_routes(router, state)

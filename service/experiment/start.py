@@ -13,6 +13,7 @@ from service.events.writer import EventLog
 from service.experiment.document import Document, DocumentError, read_toml
 from service.experiment.live import Current, Live
 from service.experiment.metrics import ExperimentMetrics
+from service.experiment.model_facts import ModelFacts, note_models
 from service.experiment.running import Running
 from service.settings import Settings
 from service.state import State
@@ -48,6 +49,7 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
     stack.callback(store.close)
     if settings.retention_days is not None:
         stack.enter_context(Retention(store, settings.retention_days).running())
+    note_models(store, _facts(state))
     log = EventLog(store, dropped=metrics.dropped)
     log.start()
     stack.callback(log.close)
@@ -61,6 +63,15 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
         metrics=metrics,
         signer=state.signer,
     )
+
+
+def _facts(state: State) -> dict[str, ModelFacts]:
+    """What a report cannot know from answers: what a candidate costs each model."""
+    models = (arm.model for arm in state.arms.values())
+    return {
+        model.name: ModelFacts(flops_effective=model.flops.effective, flops_executed=model.flops.executed)
+        for model in models
+    }
 
 
 def _live(store: EventStore, state: State, metrics: ExperimentMetrics) -> Live:
