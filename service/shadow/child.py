@@ -6,12 +6,13 @@ It knows its worker by the channel alone. The first message says which models th
 from __future__ import annotations
 
 import logging
+import select
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 from service.events.records import ShadowComparison
@@ -27,6 +28,11 @@ REPORT_S = 0.25
 """Seconds between two reports."""
 RETRY_S = 60.0
 """Seconds after which a bundle that was refused is tried again."""
+NAP_S = 0.002
+"""Seconds between two looks into an empty queue while requests come. Waiting in the system's call instead would make
+every send of the worker wake this process, at the worker's cost."""
+AWAKE_S = 0.1
+"""Seconds without a request after which it does wait there."""
 _LAST_WORD_S = 1.0
 
 Record = Callable[[ShadowComparison], object]
@@ -107,18 +113,31 @@ class Child:
     def serve(self) -> None:
         """Receive and compare until there is nothing more, reporting in between and at the end."""
         buffer = receive_buffer(self._channel)
-        self._channel.settimeout(REPORT_S)
-        report_at = monotonic() + REPORT_S
+        self._channel.setblocking(False)
+        report_at = awake_until = 0.0
         while not self._stopping:
-            with suppress(TimeoutError):
+            now = monotonic()
+            if now >= report_at:
+                self._report()
+                report_at = now + REPORT_S
+            try:
                 offer = receive(self._channel, buffer)
-                if offer is None:
-                    break
-                self._handle(offer)
-            if monotonic() >= report_at:
-                self._report(timeout_s=0)
-                report_at = monotonic() + REPORT_S
-        self._report(timeout_s=_LAST_WORD_S)
+            except BlockingIOError:
+                self._wait(napping=now < awake_until)
+                continue
+            if offer is None:
+                break
+            awake_until = now + AWAKE_S
+            self._handle(offer)
+        self._channel.settimeout(_LAST_WORD_S)
+        self._report()
+
+    def _wait(self, *, napping: bool) -> None:
+        """Until there may be something to receive."""
+        if napping:
+            sleep(NAP_S)
+        else:
+            select.select([self._channel], [], [], REPORT_S)
 
     def _handle(self, offer: Offer) -> None:
         try:
@@ -134,15 +153,13 @@ class Child:
         else:
             self._tally.count(found, {offer.primary.name: offer.latency_s, offer.other: scored.seconds})
 
-    def _report(self, timeout_s: float) -> None:
+    def _report(self) -> None:
         """Send what was found since the last report; what the worker has no room for now is sent with the next."""
         if not self._tally.requests:
             return
-        self._channel.settimeout(timeout_s)
         with suppress(OSError):
             self._channel.send(self._tally.to_bytes())
             self._tally = Tally()
-        self._channel.settimeout(REPORT_S)
 
 
 def _comparison(offer: Offer, scored: Scored, found: Comparison) -> ShadowComparison:

@@ -28,6 +28,7 @@ the largest message is 32 bytes less than what it grants: 4 MiB, or 416 KiB wher
 _HEADER = struct.Struct("<IIIqd")
 """Lengths of the texts, of the body, N; ts_ms, latency_s."""
 _SEPARATOR = "\0"
+_FLOAT32 = np.dtype("<f4")
 
 
 class Refusal(Enum):
@@ -89,7 +90,7 @@ _REFUSALS = {errno.EMSGSIZE: Refusal.TOO_LARGE, errno.ENOBUFS: Refusal.FULL, err
 def send(end: socket.socket, offer: Offer) -> Refusal | None:
     """Send an offer at once and whole, or not at all, and say why not; never blocks."""
     text = _SEPARATOR.join((*offer.primary, offer.other, offer.request_id)).encode("utf-8", "replace")
-    probabilities_N = np.ascontiguousarray(offer.probabilities_N, "<f4")
+    probabilities_N = np.ascontiguousarray(offer.probabilities_N, _FLOAT32)
     header = _HEADER.pack(len(text), len(offer.body), len(probabilities_N), offer.ts_ms, offer.latency_s)
     try:
         end.sendmsg((header, text, offer.body, probabilities_N.data), (), socket.MSG_DONTWAIT)
@@ -106,10 +107,10 @@ def receive_buffer(end: socket.socket) -> memoryview:
 
 
 def receive(end: socket.socket, buffer: memoryview) -> Offer | None:
-    """The next offer, waiting as long as the socket's timeout; None once the worker has closed its end.
+    """The next offer; None once the worker has closed its end.
 
     Raises:
-        TimeoutError: there was none.
+        BlockingIOError: there is none, and the socket does not block.
     """
     size = end.recv_into(buffer)
     if not size:

@@ -39,6 +39,8 @@ body = b'{"context": {"user": "u3", "hour": 13}, "items": ["i0", "i1"]}'
 for _ in range(offers):
     shadow.offer(body, np.array([0.1, 0.2], np.float32), AnsweredBy("student", "s@1"), latency_s=0.001, request_id="r")
 if offers:
+    while metrics.registry.get_sample_value("ctr_shadow_total", {"result": "ok"}) < offers:
+        time.sleep(0.02)
     shadow.close()
     metrics.scrape()
     print("counted", flush=True)
