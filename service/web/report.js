@@ -128,7 +128,17 @@ function compared({ treatment, primary, cuped, cupac, guardrails, missing }, pla
         h("dl", { class: "facts" }, ...facts.map(fact)),
       ),
     ),
-    h("div", { class: "card" }, h("h3", {}, "Guardrails"), drawGuardrails(guardrails, treatment)),
+    h(
+      "div",
+      { class: "card" },
+      h("h3", {}, "Guardrails"),
+      drawGuardrails(guardrails, treatment),
+      h(
+        "p",
+        { class: "note" },
+        "Harm is positive where the treatment is worse; pp are percentage points. Intervals hold at every look.",
+      ),
+    ),
   );
 }
 

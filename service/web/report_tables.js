@@ -96,7 +96,7 @@ function improvementRow({ treatment, click_users: clickers, ctr, flops, latency_
 /** The guardrails of one treatment as a table. */
 export function drawGuardrails(guardrails, treatment) {
   const rows = guardrails.map((guardrail) => {
-    const { metric, outcome, harm, anytime, margin, missing } = guardrail;
+    const { metric, outcome, harm, anytime, missing } = guardrail;
     const [sign, text] = OUTCOMES[outcome];
     return h(
       "tr",
@@ -115,7 +115,7 @@ export function drawGuardrails(guardrails, treatment) {
         harmText(guardrail, harm),
         anytime ? `[${anytime.map((end) => harmText(guardrail, end)).join(", ")}]` : "",
       ),
-      number(`< ${setShare(margin)}`),
+      number(marginText(guardrail)),
       h("td", { class: "outcome-text" }, `${sign} ${text}`),
     );
   });
@@ -147,9 +147,14 @@ function value({ metric, ...values }, key) {
   return metric.endsWith("rate") ? percent(found) : short(found);
 }
 
+/** A relative change in percent; a difference of shares in percentage points. */
 function harmText({ scale }, harm) {
-  if (harm === null || harm === undefined) return scale ? "–" : "";
-  return change(harm);
+  if (harm === null || harm === undefined) return "–";
+  return scale === "lift" ? change(harm) : change(harm).replace("%", "pp");
+}
+
+function marginText({ scale, margin }) {
+  return `< ${scale === "lift" ? setShare(margin) : setShare(margin).replace("%", "pp")}`;
 }
 
 function micro(measured) {

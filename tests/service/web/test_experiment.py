@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from playwright.sync_api import expect
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
+from service.experiment.report.schema import Report
 from service.settings import Settings
 from tests.service.web.conftest import Served, serving
 from tests.service.web.sample_report import sample_report
@@ -64,6 +66,13 @@ def opened(open_page: OpenPage, running: Served, report: dict[str, Any] | None) 
     page.route("**/experiment/report**", answer)
     page.goto(running.url)
     return page
+
+
+def test_the_samples_are_reports_as_the_schema_has_them() -> None:
+    for verdict in ("ship", "inconclusive", "invalid"):
+        sample = json.loads(json.dumps(sample_report(verdict, alarm=verdict == "invalid")))
+        report = TypeAdapter(Report).validate_python(sample)
+        assert json.loads(TypeAdapter(Report).dump_json(report)) == sample
 
 
 def test_exposures_are_those_counted_by_arm(open_page: OpenPage, running: Served) -> None:
