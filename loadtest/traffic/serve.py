@@ -45,7 +45,7 @@ class Wanted:
     attribution_s: float | None = None
     """Seconds in which clicks count; the service's own default without."""
     store: str | None = None
-    """URL of the event store; a new SQLite file without."""
+    """URL of the event store, empty for none; a new SQLite file where it is left out."""
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def experiment_service(wanted: Wanted, folder: Path) -> Iterator[Served]:
         RuntimeError: it does not come up; standard error says why.
     """
     admin_token = secrets.token_urlsafe(16)
-    store = wanted.store or f"sqlite:{folder / 'events.sqlite3'}"
+    store = f"sqlite:{folder / 'events.sqlite3'}" if wanted.store is None else wanted.store
     settings = _settings(wanted, folder, store, admin_token)
     with serving(wanted.student, wanted.workers, settings) as service:
         yield Served(service=service, settings=settings, store=store, admin_token=admin_token)
