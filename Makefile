@@ -69,6 +69,9 @@ bench: .venv/installed  ## the service over HTTP beside an expert's and a tutori
 bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
 
+proof: .venv/installed  ## a promise shown on the running service, e.g. PROOF=truth; PROOFS lists them
+	$(BIN)/python -m loadtest.proof.$(PROOF)
+
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build
 	for program in fuzz fuzz_table; do \
