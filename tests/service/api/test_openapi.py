@@ -83,6 +83,7 @@ def test_every_route_is_documented(document: dict[str, Any]) -> None:
         "/teacher/predict",
         "/experiment",
         "/experiment/kill",
+        "/experiment/report",
         "/student/explain",
         "/models/student/example",
         "/models/student/fields/{field}/values",
