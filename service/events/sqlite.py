@@ -98,12 +98,12 @@ class SqliteStore(SqlStore):
             return self._reader.execute(sql, values).fetchall()
 
     def exposed(self, session: Session, request_ids: Sequence[str]) -> dict[str, int]:
-        """When each request was first exposed; one row holds all, see `service.events.tables`."""
+        """When each request was first exposed: all asked for and answered in one row each way."""
         [(found,)] = session.rows(_EXPOSED, (orjson.dumps(request_ids).decode(),))
         return {request_ids[index]: ts_ms for index, ts_ms in orjson.loads(found)}
 
     def add_feedback(self, session: Session, rows: Sequence[FeedbackRow]) -> list[bool]:
-        """Append feedback; nobody else writes meanwhile, so what is there already is asked first, in one row."""
+        """Append feedback; nobody else writes meanwhile, so it is enough to ask first what is there already."""
         [(found,)] = session.rows(_STORED, (orjson.dumps([row[:3] for row in rows]).decode(),))
         stored = frozenset(orjson.loads(found))
         fresh = [row for index, row in enumerate(rows) if index not in stored]
