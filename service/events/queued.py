@@ -22,6 +22,7 @@ EXPOSURE, ANSWER, SHADOW = KINDS = ("exposure", "answer", "shadow")
 """Records that nobody waits for."""
 _KIBIBYTE_BITS = 10
 _AWAKE, _GATHERING, _IDLE = range(3)
+"""Of the writer: at work; asleep until enough wait for feedback; asleep until there is anything."""
 
 Dropped = Callable[[str, int], None]
 """Called with one of KINDS and how many records of it were dropped."""
@@ -88,6 +89,8 @@ class Queued:
         self._losses: Counter[str] = Counter()
         self._lost_ms = 0
         self._closed = False
+        self._awaited = 1
+        self._last_calls = 0
         self.weight = 0
         """How much waits, against the bound."""
 
@@ -112,7 +115,7 @@ class Queued:
                 raise StoreAwayError(f"{self.weight} records wait to be stored already; send this again later")
             self.weight += len(call.events)
             self._calls.append(call)
-            if self._sleep != _AWAKE:
+            if self._sleep == _IDLE or (self._sleep == _GATHERING and len(self._calls) >= self._awaited):
                 self._ring()
 
     @property
@@ -134,14 +137,24 @@ class Queued:
             self._losses[kind] += dropped
         self._tell(kind, dropped)
 
-    def wait(self, idle_s: float, gather_s: float) -> None:
-        """Sleep until there is something, `idle_s` at most, then let more gather unless somebody waits for it."""
-        self._sleep_while(lambda: not self.weight, _IDLE, idle_s)
-        self._sleep_while(lambda: not self._calls, _GATHERING, gather_s)
+    def wait(self, idle_s: float, gather_s: float, company_s: float) -> None:
+        """Sleep until there is something to write, and until it is worth a transaction.
 
-    def pause(self, seconds: float) -> None:
-        """Sleep until somebody waits for feedback, `seconds` at most."""
-        self._sleep_while(lambda: not self._calls, _GATHERING, seconds)
+        Args:
+            idle_s: seconds at most until there is anything.
+            gather_s: seconds at most that records gather which nobody waits for.
+            company_s: seconds at most that callers wait until there are as many as last time; a lone one waits for
+                nobody.
+        """
+        self._sleep_while(lambda: not self.weight, _IDLE, idle_s)
+        self.pause(gather_s)
+        if self._calls and self._last_calls > 1:
+            self.pause(company_s, self._last_calls)
+
+    def pause(self, seconds: float, callers: int = 1) -> None:
+        """Sleep until so many callers wait for feedback, `seconds` at most."""
+        self._awaited = callers
+        self._sleep_while(lambda: len(self._calls) < callers, _GATHERING, seconds)
 
     def take(self, most: int) -> Taken:
         """What waits: of every kind `most` records at most, of feedback the calls that begin within `most` events."""
@@ -153,6 +166,7 @@ class Queued:
             losses, lost_ms = dict(self._losses), self._lost_ms
             self._losses.clear()
             self._lost_ms = 0
+        self._last_calls = len(calls)
         taken = Taken(records=records, calls=calls, losses=losses, lost_ms=lost_ms)
         with self._lock:
             self.weight -= taken.weight + events

@@ -104,6 +104,36 @@ def test_feedback_does_not_wait_for_others_to_gather(store: SqlStore, open_log: 
     assert asyncio.run(send()) == [ACCEPTED]
 
 
+def test_callers_wait_for_as_many_as_there_were_last_time(store: SqlStore, open_log: OpenLog) -> None:
+    log = open_log(company_s=LONG_S)
+
+    async def send() -> None:
+        with store.writing():  # so that three calls are one transaction
+            await asyncio.wait([call(0)], timeout=0.05)
+            three = [call(i) for i in (1, 2, 3)]
+            await asyncio.sleep(0.05)
+        await asyncio.wait_for(asyncio.gather(*three), LONG_S / 2)
+        two = [call(4), call(5)]
+        assert (await asyncio.wait(two, timeout=0.1))[0] == set()
+        await asyncio.wait_for(asyncio.gather(*two, call(6)), LONG_S / 2)
+
+    def call(number: int) -> asyncio.Task[list[FeedbackStatus]]:
+        return asyncio.create_task(log.feedback([feedback(f"r{number}")]))
+
+    asyncio.run(send())
+
+
+def test_a_lone_caller_waits_for_nobody(store: SqlStore, open_log: OpenLog) -> None:
+    log = open_log(company_s=LONG_S)
+
+    async def send() -> None:
+        async with asyncio.timeout(LONG_S / 2):
+            for i in range(3):
+                await log.feedback([feedback(f"r{i}")])
+
+    asyncio.run(send())
+
+
 def test_closing_writes_what_waits(store: SqlStore, open_log: OpenLog) -> None:
     log = open_log(gather_s=LONG_S)
     for i in range(5000):
