@@ -51,7 +51,7 @@ def test_one_impression_per_unit_has_delongs_variance() -> None:
     """Written out: the variances of the placements of either kind over their numbers."""
     generator = np.random.default_rng(0)
     y = generator.random(400) < 0.3
-    p = np.round(generator.normal(0.5 + 0.1 * y, 0.15).clip(0, 1), 2)
+    p = np.round(generator.normal(0.5 + 0.1 * y, 0.15).clip(0, 1), 1)
     of_clicked = np.array([np.mean((a > p[~y]) + (a == p[~y]) / 2) for a in p[y]])
     of_others = np.array([np.mean((p[y] > b) + (p[y] == b) / 2) for b in p[~y]])
     delong = np.var(of_clicked, ddof=1) / of_clicked.size + np.var(of_others, ddof=1) / of_others.size

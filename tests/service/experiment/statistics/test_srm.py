@@ -97,7 +97,7 @@ def test_a_broken_worker_is_found_and_the_rest_acquitted() -> None:
     found = breakdown({"worker": worker_U[kept], "client": client_U[kept]}, arm_U[kept], HALVES)
     assert (found[0].dimension, found[0].level) == ("worker", "2")
     assert found[0].p_adjusted < ALARM
-    assert found[0].p_adjusted == pytest.approx(len(found) * found[0].p)
+    assert found[0].p_adjusted == pytest.approx(len(found) * found[0].p, abs=0)
     assert found[0].p_rest > 0.01
     assert found[0].counts == (
         np.sum(kept & (worker_U == 2) & (arm_U == 0)),
