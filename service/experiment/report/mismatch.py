@@ -28,7 +28,14 @@ Finding = Literal["none", "assignment", "capture", "level", "unknown"]
 
 _HOUR_MS = 3_600_000
 _SHOWN = 5
+_HOURS = np.array([f"{hour:02}:00" for hour in range(24)])
 _BANDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_BAND_NAMES = np.array(
+    [
+        *(f"{low + 1} to {high}" if low + 1 < high else str(high) for low, high in pairwise((0, *_BANDS))),
+        f"over {_BANDS[-1]}",
+    ]
+)
 
 
 def srm_over_time(phase: Phase, experiment: Experiment) -> Floats:
@@ -64,7 +71,7 @@ def mismatch(phase: Phase, experiment: Experiment, p_T: Floats, raw: Mapping[str
 def _diagnosis(phase: Phase, experiment: Experiment, raw: Mapping[str, str], *, alarm: bool) -> Diagnosis:
     found = breakdown(_dimensions(phase), phase.arm_U[phase.arm_U >= 0], [arm.weight for arm in experiment.arms])
     recomputed = _recomputed(experiment, raw) if raw else None
-    finding, text = _finding(found, recomputed) if alarm else ("none", "No mismatch is called.")
+    finding, text = _finding(phase, found, recomputed) if alarm else ("none", "No mismatch is called.")
     return Diagnosis(
         finding=finding,
         text=text,
@@ -83,26 +90,21 @@ def _dimensions(phase: Phase) -> dict[str, NDArray[np.generic]]:
     ts_ms_U = phase.rows.ts_ms_E[first_U]
     band_U = np.searchsorted(_BANDS, phase.rows.n_candidates_E[first_U])
     return {
-        "hour of day": np.char.add(np.char.zfill((ts_ms_U // _HOUR_MS % 24).astype(str), 2), ":00"),
+        "hour of day": _HOURS[ts_ms_U // _HOUR_MS % 24],
         "day": np.datetime_as_string(ts_ms_U.astype("datetime64[ms]"), unit="D"),
-        "candidates": np.array(_BAND_NAMES)[band_U],
+        "candidates": _BAND_NAMES[band_U],
     }
 
 
-_BAND_NAMES = [
-    *(f"{low + 1} to {high}" if low + 1 < high else str(high) for low, high in pairwise((0, *_BANDS))),
-    f"over {_BANDS[-1]}",
-]
-
-
-def _finding(found: list[Deviation], recomputed: Recomputed | None) -> tuple[Finding, str]:
+def _finding(phase: Phase, found: list[Deviation], recomputed: Recomputed | None) -> tuple[Finding, str]:
     if recomputed is not None and recomputed.mismatches:
         share = recomputed.mismatches / recomputed.units
         return "assignment", (
             f"{recomputed.mismatches} of {recomputed.units} units ({share:.2%}) are stored with another arm than their "
             "hash gives: look for a caller that forces arms or a document that changed within the phase."
         )
-    worst = next((one for one in found if one.p_adjusted < ALARM <= one.p_rest), None)
+    most = len(phase.arm_U) / 2  # without most of the units nothing is left to be uneven
+    worst = next((one for one in found if one.p_adjusted < ALARM <= one.p_rest and sum(one.counts) < most), None)
     if worst is not None:
         return (
             "level",

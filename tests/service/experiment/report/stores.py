@@ -153,7 +153,7 @@ def shadows(count: int, seed: int = 3) -> list[ShadowComparison]:
             shadow_sum=float(rng.normal(1.02, 0.1)),
             primary_us=float(rng.lognormal(6.0, 0.3)),
             shadow_us=float(rng.lognormal(7.5, 0.3)),
-            ts_ms=NOW_MS + HOUR_MS,
+            ts_ms=NOW_MS + 5 * 24 * HOUR_MS,
         )
         for number in range(count)
     ]
