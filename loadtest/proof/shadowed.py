@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -17,9 +19,12 @@ from loadtest.bench.servers import Endpoint, Server, running
 from loadtest.proof.teacher import ADMIN, put
 from service.experiment.document import check
 
-OFF, ON, HUNG, DEAD = STATES = ("off", "on", "hung", "dead")
+OFF, ON, HUNG, DEAD, NEIGHBOUR = "off", "on", "hung", "dead", "no shadow, busy neighbour"
+_SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
 _PATIENCE_S = 120.0
 _POLL_S = 0.02
+_NOTED_S = 0.5
+"""Seconds after which the service has counted what a child had in its queue when it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,10 @@ class ShadowControl:
         if state == OFF:
             yield
             return
+        if state == NEIGHBOUR:
+            with self._spinning():
+                yield
+            return
         self._share(1.0)
         child = self._started()
         if state == HUNG:
@@ -81,6 +90,7 @@ class ShadowControl:
                 os.kill(child, signal.SIGCONT)
             self._share(0.0)
             _wait(lambda: not self._children(), "the shadow's child to end")
+            time.sleep(_NOTED_S)
 
     def counts(self) -> Counts:
         """What the service has counted by now."""
@@ -109,6 +119,15 @@ class ShadowControl:
                     raise RuntimeError(f"the shadow did not get there within {_PATIENCE_S:g} s: {self.counts()}")
                 for request in self._requests:
                     connection.exchange(request)
+
+    @contextmanager
+    def _spinning(self) -> Iterator[None]:
+        """A process on the shadow's core, of its priority, that has nothing to do with the service."""
+        with subprocess.Popen([sys.executable, "-c", _SPIN, str(self._core)]) as process:
+            try:
+                yield
+            finally:
+                process.kill()
 
     @contextmanager
     def _kept_dead(self) -> Iterator[None]:
