@@ -35,6 +35,8 @@ BUSY, ALONE = 8, 1
 """Connections when throughput and when latency is looked at."""
 REQUESTS = 32
 LEAST_THROUGHPUT = 0.90
+MOST_LOAD = 0.5
+"""Of the machine at the start; above it no core is free."""
 MEASURED = (ON, NEIGHBOUR, HUNG, DEAD)
 COMPARISON = "(for comparison)"
 
@@ -167,6 +169,12 @@ def _accounts(what: str, found: Sequence[Pair]) -> Check:
     )
 
 
+def _warn() -> None:
+    load = os.getloadavg()[0]
+    if load > MOST_LOAD:
+        typer.echo(f"load average {load:.1f}: others run here, latencies and requests/s will be theirs too", err=True)
+
+
 def main(
     *,
     student_bundle: Annotated[Path, typer.Option(help="Student's bundle.")] = Path("bundles/student"),
@@ -177,6 +185,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the figures are written as JSON.")] = Path("build/proof/shadow.json"),
 ) -> None:
     """Measure, print target, found, met."""
+    _warn()
     os.sched_setaffinity(0, {OTHER_CORE})
     requests = requests_of(student_bundle, candidates)
     found = []

@@ -20,7 +20,12 @@ from loadtest.proof.teacher import ADMIN, put
 from service.experiment.document import check
 
 OFF, ON, HUNG, DEAD, NEIGHBOUR = "off", "on", "hung", "dead", "no shadow, busy neighbour"
-_SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+_SPIN = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True: pass
+"""
 _PATIENCE_S = 120.0
 _POLL_S = 0.02
 _NOTED_S = 0.5
