@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { probability, signed } from "./format.js";
 
 const SAID = 3;
+const SAME = 1e-12; // float64 sums of equal terms differ by less
 
 /** Draws the reasons of the candidate at `place`; `why` is {answer} of /student/explain or {problem}. */
 export function drawWhy(box, why, name, place) {
@@ -33,14 +34,14 @@ export function drawWhy(box, why, name, place) {
       terms.length > 1 &&
         part(
           "Against the average of the candidates",
-          table(against(terms, place), { fields, orders, strongest, id: "apart" }),
+          table(against(terms, place), { fields, orders, strongest, id: "apart", only: SAME }),
         ),
     ),
     h(
       "p",
       { class: "note" },
       "Order t: products of t fields of which this one comes last, in the order of the model's graph; " +
-        "context fields add the same to every candidate. The split is the model's own sum, not an estimate.",
+        "context fields add the same to every candidate, so the second table leaves them out. The split is the model's own sum, not an estimate.",
     ),
   );
 }
@@ -74,7 +75,9 @@ function part(title, content) {
   );
 }
 
-function table(terms, { fields, orders, strongest, id }) {
+/** The table of terms [order][field]; `only` leaves out fields whose terms are all smaller. */
+function table(terms, { fields, orders, strongest, id, only = 0 }) {
+  const listed = fields.map((_, f) => f).filter((f) => terms.some((row) => Math.abs(row[f]) >= only));
   const cell = (value, total = false) =>
     h(
       "td",
@@ -103,11 +106,11 @@ function table(terms, { fields, orders, strongest, id }) {
     h(
       "tbody",
       {},
-      ...fields.map((field, f) =>
+      ...listed.map((f) =>
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, field),
+          h("th", { scope: "row" }, fields[f]),
           ...terms.map((row) => cell(row[f])),
           cell(sum(terms.map((row) => row[f])), true),
         ),

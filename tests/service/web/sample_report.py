@@ -147,8 +147,20 @@ def _effect(estimate: float, se: float, p: float) -> dict[str, Any]:
 def _guardrails() -> list[dict[str, Any]]:
     missing = "no probabilities are stored: CTR_LOG_PROBABILITIES is off"
     shared = {"n": 731_422, "method": "units resampled", "deteriorated": False, "breached": False}
-    latency = {"treatment_value": 1_355.0, "control_value": 4_930.0, "harm": -0.725, "fixed": (-0.74, -0.71), "anytime": (-0.76, -0.69)}
-    errors = {"treatment_value": 0.0011, "control_value": 0.0, "harm": 0.0011, "fixed": (0.00105, 0.00115), "anytime": (0.001, 0.0013)}
+    latency = {
+        "treatment_value": 1_355.0,
+        "control_value": 4_930.0,
+        "harm": -0.725,
+        "fixed": (-0.74, -0.71),
+        "anytime": (-0.76, -0.69),
+    }
+    errors = {
+        "treatment_value": 0.0011,
+        "control_value": 0.0,
+        "harm": 0.0011,
+        "fixed": (0.00105, 0.00115),
+        "anytime": (0.001, 0.0013),
+    }
     nothing = {"treatment_value": None, "control_value": None, "harm": None, "fixed": None, "anytime": None}
     return [
         {

@@ -68,6 +68,10 @@ def test_the_terms_of_the_chosen_candidate_add_up_to_its_logit(open_page: OpenPa
         assert row == pytest.approx([explained["terms"][1][t][f] for t in range(3)], abs=6e-4)
     assert explained["bias"] + sum(map(sum, terms)) == pytest.approx(logit, abs=0.01)
     assert signed(last[-1]) == pytest.approx(sum(map(sum, explained["terms"][1])), abs=6e-4)
+    apart = table(page, "apart")
+    assert [row[0] for row in apart] == ["item", "category", "price", "together"]  # user and hour are the same for all
+    mean = sum(sum(map(sum, terms)) for terms in explained["terms"]) / 3
+    assert signed(apart[-1][-1]) == pytest.approx(sum(map(sum, explained["terms"][1])) - mean, abs=6e-4)
     expect(page.locator("#why-said")).to_have_text(re.compile(r"(order-\d interactions of|alone)", re.IGNORECASE))
 
 
