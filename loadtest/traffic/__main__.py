@@ -107,7 +107,7 @@ def _drive(url: str, wanted: Wanted | None, crowd: Crowd, plan: Plan, *, control
         replace_file(truth, orjson.dumps(as_json(ran, plan, control), option=orjson.OPT_INDENT_2))
         console.print(f"wrote {truth}", highlight=False)
         if served is not None:
-            results.print(report(served), highlight=False, markup=False)
+            typer.echo(report(served))
     return ran
 
 

@@ -24,7 +24,7 @@ def test_a_service_of_its_own_is_started_driven_and_reported_on(bundles: Path, t
     ended = traffic(*options, *FEW, "--out", tmp_path)
     assert ended.returncode == 0, ended.stderr
     for words in ("truth by arm", "control", "treatment", "duplicates", "/predict", "inconclusive"):
-        assert words in ended.stdout
+        assert words in ended.stdout.lower()
     found = orjson.loads((tmp_path / "truth.json").read_bytes())
     assert found["truth"]["caused_lift"] == pytest.approx(0.5, rel=1e-9)
     assert sum(found["assigned"].values()) == 200
