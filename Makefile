@@ -10,16 +10,19 @@ SEED ?= 1
 PIP ?=
 TRAIN ?=
 BENCH ?=
+TRAFFIC ?=
+BOTH := --student-bundle $(BUNDLES)/student --teacher-bundle $(BUNDLES)/teacher
 
 BIN := .venv/bin
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
-  bench-workers fuzz-native lock clean
+  bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
+  prove-teacher prove-feedback prove-durability fuzz-native lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 serve: $(BUNDLES)/student/CURRENT  ## train if there is no bundle yet, then serve on 127.0.0.1:8000
 	CTR_STUDENT_BUNDLE=$(BUNDLES)/student CTR_TEACHER_BUNDLE=$(BUNDLES)/teacher \
@@ -69,8 +72,35 @@ bench: .venv/installed  ## the service over HTTP beside an expert's and a tutori
 bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
 
-proof: .venv/installed  ## a promise shown on the running service, e.g. PROOF=truth; PROOFS lists them
-	$(BIN)/python -m loadtest.proof.$(PROOF)
+traffic: $(BUNDLES)/student/CURRENT  ## a service of its own, users with a known taste, and the report; TRAFFIC="--lift 0.1"
+	$(BIN)/python -m loadtest.traffic --serve --bundle $(BUNDLES)/student $(TRAFFIC)
+
+prove-assignment: .venv/installed  ## a million units under every salt: even, independent, and what one costs
+	$(BIN)/python -m loadtest.proof.assignment
+
+prove-statistics: .venv/installed  ## false positives, power, coverage, agreement with other libraries; some minutes
+	$(BIN)/python -m loadtest.proof.statistics --json build/proof/statistics.json
+
+prove-truth: $(BUNDLES)/student/CURRENT  ## experiments find the truth that traffic was made with; 10 minutes
+	$(BIN)/python -m loadtest.proof.truth $(BOTH)
+
+prove-stickiness: $(BUNDLES)/student/CURRENT  ## units keep their arms, the kill switch reaches every worker
+	$(BIN)/python -m loadtest.proof.stickiness --student-bundle $(BUNDLES)/student
+
+prove-auto-stop: $(BUNDLES)/student/CURRENT  ## a loss is stopped: from its breach to the last unit treated
+	$(BIN)/python -m loadtest.proof.auto_stop --student-bundle $(BUNDLES)/student
+
+prove-shadow: $(BUNDLES)/student/CURRENT  ## a shadow on, hung and dead beside none: throughput, latency, drops; needs wrk, two cores
+	$(BIN)/python -m loadtest.proof.shadow $(BOTH)
+
+prove-teacher: $(BUNDLES)/student/CURRENT  ## a teacher that hangs or dies beside one that answers; needs two cores
+	$(BIN)/python -m loadtest.proof.teacher $(BOTH)
+
+prove-feedback: .venv/installed  ## durable feedback events per second of one writer, and the wait for the acknowledgement
+	$(BIN)/python -m loadtest.proof.feedback
+
+prove-durability: .venv/installed  ## kill -9 a service 200 times while clients post feedback; 10 minutes
+	$(BIN)/python -m loadtest.proof.durability --cycles 200
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build

@@ -17,7 +17,7 @@ SHOWN_CANDIDATES = 3
 def greeting(app: Service, url: str) -> str:
     """What to do with the service at `url`: a request to send, or the reason why it is not ready."""
     student = app.service_state.arms.get(STUDENT)
-    metrics = f"metrics: {url}/metrics"
+    metrics = f"page: {url}/ metrics: {url}/metrics"
     if student is None:
         return f"not ready: {app.service_state.not_ready().detail}\n{metrics}"
     lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle, url), metrics]
