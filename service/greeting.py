@@ -17,10 +17,10 @@ SHOWN_CANDIDATES = 3
 def greeting(app: Service, url: str) -> str:
     """What to do with the service at `url`: a request to send, or the reason why it is not ready."""
     student = app.service_state.arms.get(STUDENT)
-    metrics = f"page: {url}/ metrics: {url}/metrics"
+    metrics = f"metrics: {url}/metrics"
     if student is None:
         return f"not ready: {app.service_state.not_ready().detail}\n{metrics}"
-    lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle, url), metrics]
+    lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle, url), metrics, f"page: {url}/"]
     lines += [f"no {arm}: {reason}" for arm, reason in app.service_state.reasons.items()]
     return "\n".join(lines)
 
