@@ -147,8 +147,9 @@ def test_history_is_what_the_same_units_did_before_their_first_exposure(store: S
 
 def test_a_click_that_came_after_the_phase_began_is_no_history(store: SqlStore) -> None:
     earlier = exposure("h", "u", ts_ms=NOW_MS - 1000, reason="layer", experiment="", phase=0)
-    store.write(Batch(exposures=[earlier, exposure("r", "u")], feedback=[feedback("h", "#0", "click")]))
-    assert read_phase(store, "e", 1).history_impressions_U.tolist() == [0]
+    phase = [exposure("r1", "u"), exposure("r2", "begins later", ts_ms=NOW_MS + 5000)]
+    store.write(Batch(exposures=[earlier, *phase], feedback=[feedback("h", "#0", "click")]))
+    assert read_phase(store, "e", 1).history_impressions_U.tolist() == [0, 0]
 
 
 def test_losses_of_exposures_and_answers_since_the_phase_began_are_added_up(store: SqlStore) -> None:
