@@ -82,9 +82,12 @@ def latencies(phase: Phase, arm: int) -> tuple[Floats, Ints]:
 
 
 def own_models(phase: Phase, arm: int) -> tuple[str, ...]:
-    """What answered for an arm when nothing had to stand in for it."""
+    """What answered requests of an arm, as exposed, when nothing had to stand in for it."""
     rows = phase.rows
-    own_E = phase.of_arm(arm) & ~rows.fallback_E & (rows.model_E >= 0)
+    name = phase.arms[arm]
+    if name not in rows.arms:
+        return ()
+    own_E = (rows.arm_E == rows.arms.index(name)) & ~rows.fallback_E & (rows.model_E >= 0)
     return tuple(rows.models[model] for model in np.unique(rows.model_E[own_E]).tolist())
 
 

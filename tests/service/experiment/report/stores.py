@@ -85,14 +85,14 @@ def fill(store: SqlStore, doc: Document, world: World, *, since_ms: int = NOW_MS
     happen(store, doc, world, since_ms)
 
 
-def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS) -> None:
+def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS, prefix: str = "user") -> None:
     """Write what a world's units see and do, some thousand requests at a time."""
     rng, assigner = np.random.default_rng(world.seed), Assigner(doc)
     batch = Batch()
     odds_U = np.random.default_rng(99).normal(0.0, world.spread, world.units)  # tastes that outlast a phase
     arrivals_U = np.sort(rng.integers(0, int(world.days * 24 * HOUR_MS), world.units)).tolist()
     for number, arrival_ms in enumerate(arrivals_U):
-        unit = f"user-{number}"
+        unit = f"{prefix}-{number}"
         given = assigner.assign(unit, {})
         behaviour = world.arms.get(given.arm, STUDENT)
         if given.reason is not Reason.ASSIGNED or rng.random() < behaviour.lost:
@@ -105,7 +105,7 @@ def happen(store: SqlStore, doc: Document, world: World, since_ms: int = NOW_MS)
                 "arm": given.arm,
                 "propensity": given.propensity,
             }
-            exposed = exposure(f"{since_ms}-{number}-{request}", unit, n_candidates=world.candidates, **about)
+            exposed = exposure(f"{since_ms}-{prefix}-{number}-{request}", unit, n_candidates=world.candidates, **about)
             batch.exposures.append(exposed._replace(unit=unit if world.raw else None))
             answered, seen = _answer(world, behaviour, exposed, odds_U[number], rng)
             batch.answers.append(answered)
