@@ -41,14 +41,14 @@ def bench(
         began = time.perf_counter()
         write(url, feedback // (REQUESTS * CANDIDATES))
         size = Path(folder, "events.sqlite3").stat().st_size
-        print(f"{feedback} feedback events written in {time.perf_counter() - began:.1f} s, {size / 1e6:.0f} MB")
+        typer.echo(f"{feedback} feedback events written in {time.perf_counter() - began:.1f} s, {size / 1e6:.0f} MB")
         began = time.perf_counter()
         command = [sys.executable, "-m", "service.experiment", "report", "--json", f"--out={folder}/report.json"]
         subprocess.run(command, env={**os.environ, "CTR_EVENTS": url}, check=True)
         wall_s = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = used.ru_utime + used.ru_stime
-    print(f"report: {wall_s:.1f} s, {cpu_s:.1f} s of processor time, {used.ru_maxrss / 1024:.0f} MiB at most")
+    typer.echo(f"report: {wall_s:.1f} s, {cpu_s:.1f} s of processor time, {used.ru_maxrss / 1024:.0f} MiB at most")
 
 
 def write(url: str, units: int) -> None:
