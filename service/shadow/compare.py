@@ -100,9 +100,8 @@ def _shared(positions_N: npt.NDArray[np.int64], other_positions_N: npt.NDArray[n
 
 
 def _rank_biased_overlap(shared_D: npt.NDArray[np.int64]) -> float:
-    """From |A_d ∩ B_d| [D]; the agreement at the last depth goes on for ever, exact at D = N and to 1e-23 below it."""
+    """From |A_d ∩ B_d| [D]; beyond D the agreement is taken as 1, exact where D = N and to 1e-23 otherwise."""
     depths_D = np.arange(1, len(shared_D) + 1)
-    agreement_D = shared_D / depths_D
     # 1 minus the weighted disagreement: identical orders then give 1 and not a sum that rounds to nearly 1.
-    missing = (1 - PERSISTENCE) * float(PERSISTENCE ** (depths_D - 1) @ (1 - agreement_D))
-    return 1 - missing - PERSISTENCE ** len(shared_D) * (1 - float(agreement_D[-1]))
+    disagreement_D = 1 - shared_D / depths_D
+    return 1 - (1 - PERSISTENCE) * float(PERSISTENCE ** (depths_D - 1) @ disagreement_D)
