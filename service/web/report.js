@@ -136,7 +136,7 @@ function compared({ treatment, primary, cuped, cupac, guardrails, missing }, pla
       h(
         "p",
         { class: "note" },
-        "Harm is positive where the treatment is worse; pp are percentage points. Intervals hold at every look.",
+        "Harm is positive where the treatment is worse, pp are percentage points. Intervals are for looking once.",
       ),
     ),
   );

@@ -52,7 +52,8 @@ function armRow({
   units,
   click_users: clickers,
   ctr,
-  flops_executed: flops,
+  flops_effective: flops,
+  flops_executed: executed,
   latency_p50_us: p50,
   latency_p99_us: p99,
 }) {
@@ -72,7 +73,7 @@ function armRow({
     number(count(units)),
     number(count(clickers)),
     number(ctr ? ctr.value.toFixed(5) : "–"),
-    number(large(flops)),
+    number(large(flops), executed === null ? "" : `${large(executed)} executed`),
     number(micro(p50)),
     number(micro(p99)),
   );
@@ -87,7 +88,7 @@ function improvementRow({ treatment, click_users: clickers, ctr, flops, latency_
     ...[clickers, ctr, flops, p50, p99].map((measured) =>
       number(
         measured ? change(measured.value) : "–",
-        measured?.interval ? `[${measured.interval.map((end) => change(end, 1)).join(", ")}]` : "",
+        measured?.interval ? bracket(measured.interval, (end) => change(end, 1)) : "",
       ),
     ),
   );
@@ -96,7 +97,7 @@ function improvementRow({ treatment, click_users: clickers, ctr, flops, latency_
 /** The guardrails of one treatment as a table. */
 export function drawGuardrails(guardrails, treatment) {
   const rows = guardrails.map((guardrail) => {
-    const { metric, outcome, harm, anytime, missing } = guardrail;
+    const { metric, outcome, harm, fixed, missing } = guardrail;
     const [sign, text] = OUTCOMES[outcome];
     return h(
       "tr",
@@ -111,10 +112,7 @@ export function drawGuardrails(guardrails, treatment) {
           missing ?? `${value(guardrail, "control_value")} → ${value(guardrail, "treatment_value")}`,
         ),
       ),
-      number(
-        harmText(guardrail, harm),
-        anytime ? `[${anytime.map((end) => harmText(guardrail, end)).join(", ")}]` : "",
-      ),
+      number(harmText(guardrail, harm), fixed ? bracket(fixed, (end) => harmText(guardrail, end)) : ""),
       number(marginText(guardrail)),
       h("td", { class: "outcome-text" }, `${sign} ${text}`),
     );
@@ -155,6 +153,11 @@ function harmText({ scale }, harm) {
 
 function marginText({ scale, margin }) {
   return `< ${scale === "lift" ? setShare(margin) : setShare(margin).replace("%", "pp")}`;
+}
+
+/** "[−0.4 %, open]": an end that is not bounded is said to be open. */
+function bracket(interval, format) {
+  return `[${interval.map((end) => (end === null ? "open" : format(end))).join(", ")}]`;
 }
 
 function micro(measured) {

@@ -94,6 +94,26 @@ def test_a_report_that_cannot_be_had_is_no_blank(open_page: OpenPage, running: S
     expect(page.locator("#report")).to_be_hidden()
 
 
+def test_a_report_made_from_real_events_is_shown(open_page: OpenPage, running: Served) -> None:
+    """Requests and clicks through the service, a report by its own route: no figure is from elsewhere."""
+    clicks = 0
+    for unit in range(40):
+        context = {"user": "u1", "hour": 1}
+        answer = running.ask("/predict", {"unit": f"clicker-{unit}", "context": context, "items": ["i1", "i2", "i3"]})
+        kinds = ["impression", "click"] if unit % 3 else ["impression"]
+        clicks += len(kinds) - 1
+        events = [{"request_id": answer["request_id"], "position": 0, "type": kind} for kind in kinds]
+        assert running.ask("/feedback", {"events": events})["accepted"] == len(kinds)
+    page = open_page(running.url).page
+    expect(page.locator("#table4 tbody tr")).to_have_count(3, timeout=40_000)
+    script = "rows => rows.slice(0, 2).map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+    arms = page.locator("#table4 tbody tr").evaluate_all(script)
+    assert sum(int(row[1]) for row in arms) == 100  # sixty units of the fixture, forty of this test
+    assert sum(int(row[2]) for row in arms) == clicks
+    expect(page.locator("#verdict-word")).to_have_text("\u2026 Not decided yet")
+    expect(page.locator("#srm-light")).to_contain_text("As promised")
+
+
 @pytest.mark.parametrize(
     ("verdict", "word"),
     [
@@ -117,7 +137,7 @@ def test_every_verdict_has_its_word_and_its_reasons(
 def test_the_tables_show_the_reports_numbers(open_page: OpenPage, running: Served) -> None:
     page = opened(open_page, running, sample_report())
     student = page.locator("#table4 tbody tr").nth(1)
-    for text in ("student", "60,871", "30,435", "0.10361", "518", "471\u202fµs", "1.36\u202fms"):
+    for text in ("student", "60,871", "30,435", "0.10361", "776", "518 executed", "471\u202fµs", "1.36\u202fms"):
         expect(student).to_contain_text(text)
     improvement = page.locator("#table4 tr.improvement")
     for text in ("+0.07\u202f%", "+0.72\u202f%", "[+0.1\u202f%, +1.3\u202f%]", "+97.46\u202f%", "+72.50\u202f%"):
