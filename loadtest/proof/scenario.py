@@ -17,6 +17,8 @@ from loadtest.traffic.simulate import Plan
 from service.events.reading import read_phase
 from service.events.urls import open_store
 
+PATIENT = {"CTR_TEACHER_TIMEOUT_MS": "30000"}
+"""Its teacher waits out a busy machine: the truth here is about clicks, not about deadlines."""
 ATTRIBUTION_MS = 24 * 3600 * 1000
 CONCURRENCY = 8
 """As many as the service lets wait for its teacher; further ones would fall back, and be no fault."""
@@ -138,6 +140,7 @@ def play(scenario: Scenario, stage: Stage, seed: int) -> Found:
         teacher=stage.teacher,
         experiment=scenario.document(stage.planned_units),
         workers=stage.workers,
+        more=PATIENT,
     )
     plan = Plan(
         requests=stage.requests,

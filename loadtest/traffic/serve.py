@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.bench_workers import Service, serving
@@ -44,6 +44,8 @@ class Wanted:
     """Whether answers are signed."""
     attribution_s: float | None = None
     """Seconds in which clicks count; the service's own default without."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of its settings."""
     store: str | None = None
     """URL of the event store, empty for none; a new SQLite file where it is left out."""
 
@@ -76,7 +78,7 @@ def _settings(wanted: Wanted, folder: Path, store: str, admin_token: str) -> Map
         settings["CTR_TOKEN_KEY"] = secrets.token_urlsafe(32)
     if wanted.attribution_s is not None:
         settings["CTR_ATTRIBUTION_HOURS"] = repr(wanted.attribution_s / 3600)
-    return settings
+    return {**settings, **wanted.more}
 
 
 def report(served: Served, *options: str) -> str:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are fou
 TWO_MODELS = EXPERIMENT.replace('"treatment", model = "student"', '"treatment", model = "teacher"')
 WINDOW_S = 3.0
 """Longer than anything but what waits for it."""
+PATIENT = {"CTR_TEACHER_TIMEOUT_MS": "30000"}
 CROWD = {"users": 60, "candidates": 8, "days": 3}
 
 
@@ -84,9 +85,11 @@ def test_bundles_without_context_or_catalogue_get_traffic_too(form: str, bundles
 
 def test_arms_of_two_models_are_compared_on_the_same_requests(bundles: Path, tmp_path: Path) -> None:
     wanted = Wanted(
-        student=bundles / "student", teacher=bundles / "teacher", experiment=TWO_MODELS, workers=2, attribution_s=60
+        student=bundles / "student", teacher=bundles / "teacher", experiment=TWO_MODELS, workers=2, more=PATIENT
     )
-    plan = Plan(requests=200, shown=3, truth_path="/teacher/predict", truth_weight=2.0, counterfactual=1.0, lift=0.0)
+    plan = Plan(
+        requests=200, shown=3, concurrency=4, truth_path="/teacher/predict", truth_weight=2.0, counterfactual=1.0
+    )
     (ran,) = drive(wanted, tmp_path, plan)
     assert not ran.said.errors
     assert ran.outcome.referee.models == {"control": {"tiny-student@v1"}, "treatment": {"tiny-teacher@v1"}}
