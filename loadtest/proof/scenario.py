@@ -61,9 +61,9 @@ arms = [
 [experiments.analysis]
 goal = "superiority"
 planned_units = {units}
-latency_p99_margin = 0.9
-error_rate_margin = 0.005
-fallback_rate_margin = 0.02
+latency_p99_margin = 0.99
+error_rate_margin = 0.05
+fallback_rate_margin = 0.05
 log_loss_margin = 0.1
 calibration_margin = 0.99
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.proof.scenario import Scenario, Stage, play
-from loadtest.proof.truth import judged
+from loadtest.proof.truth import NOT_CALLED, judged
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
 
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are fou
 @pytest.mark.parametrize(
     "scenario",
     [
-        Scenario(name="doubled", lift=1.0, verdicts=frozenset({"ship"})),
-        Scenario(name="A/A", mode="aa", verdicts=frozenset({"keep"})),
+        # On a busy machine the guardrail of latency may stay open, whatever the clicks say.
+        Scenario(name="doubled", lift=1.0, verdicts=frozenset({"ship", "inconclusive"})),
+        Scenario(name="A/A", mode="aa", verdicts=NOT_CALLED),
     ],
     ids=lambda scenario: scenario.name,
 )
@@ -26,4 +27,7 @@ def test_the_service_s_own_report_recovers_what_traffic_was_made_with(scenario: 
     stage = Stage(student=bundles / "student", teacher=None, users=800, requests=1500)
     found = play(scenario, stage, seed=1)
     assert found.truth == pytest.approx(scenario.lift, abs=1e-9)
+    low, high = found.effect["fixed"]
+    assert (low > 0) is (scenario.lift > 0)
+    assert high > 0
     assert [check for check in judged(found) if not check.met] == []
