@@ -39,6 +39,7 @@ def main(
     requests: Annotated[int, typer.Option(min=1000)] = 12_000,
     lift: Annotated[float, typer.Option(min=0, max=1, help="Injected, relative.")] = 0.3,
     seeds: Annotated[int, typer.Option(min=0, help="Short runs, a third as large, for coverage.")] = 20,
+    first_seed: Annotated[int, typer.Option(help="Of the short runs; the others follow.")] = 100,
     out: Annotated[Path, typer.Option(help="Where the checks go as JSON.")] = Path("build/proof/truth.json"),
 ) -> None:
     """Print target, found, met; exit with 1 if a target is missed."""
@@ -48,7 +49,7 @@ def main(
     planned = list(scenarios(lift, teacher=teacher is not None))
     with steps("truth", len(planned) + seeds) as progress:
         found = [_play(scenario, stage, 1, progress) for scenario in planned]
-        again = [_play(planned[0], short, 100 + seed, progress) for seed in range(seeds)]
+        again = [_play(planned[0], short, first_seed + seed, progress) for seed in range(seeds)]
     checks = [check for one in found for check in judged(one)]
     checks += coverage(again) if again else []
     raise typer.Exit(show("Known truths, recovered", checks, out))
