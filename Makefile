@@ -79,7 +79,7 @@ prove-assignment: .venv/installed  ## a million units under every salt: even, in
 	$(BIN)/python -m loadtest.proof.assignment
 
 prove-statistics: .venv/installed  ## false positives, power, coverage, agreement with other libraries; some minutes
-	$(BIN)/python -m loadtest.proof.statistics --json build/proof/statistics.json
+	$(BIN)/python -m loadtest.proof.statistics
 
 prove-truth: $(BUNDLES)/student/CURRENT  ## experiments find the truth that traffic was made with; 10 minutes
 	$(BIN)/python -m loadtest.proof.truth $(BOTH)

@@ -1,9 +1,11 @@
-"""One line of a proof: what was found, and between what it had to lie."""
+"""A figure of a simulation: what was found, and between what it had to lie."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+
+from loadtest.proof.checks import Check
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +27,11 @@ class Finding:
     def met(self) -> bool | None:
         """Whether it lies where it should; None for a contrast."""
         return None if self.contrast else bool(self.low <= self.found <= self.high)
+
+    def as_check(self) -> Check:
+        """As a line of a proof."""
+        what = self.what if self.contrast else f"{self.target} {self.what}"
+        return Check(what=what, target=self.wanted, found=self.shown(self.found), met=self.met)
 
     def shown(self, number: float) -> str:
         """As people read it."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import tea_tasting  # type: ignore[import-untyped]
+import pyarrow as pa
+import tea_tasting
 from scipy import stats
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+from statsmodels.stats.multitest import multipletests
 
 from loadtest.proof.finding import Finding
 from loadtest.proof.population import with_history

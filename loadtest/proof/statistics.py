@@ -7,43 +7,32 @@ Targets T3 (false positives), T4 (power, CUPED) and T5 (oracles). A missed targe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
-import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from loadtest.proof.checks import show
 from loadtest.proof.finding import Finding
 from loadtest.proof.oracles import agreement
 from loadtest.proof.simulations import fair_split, no_effect, planned_effect, same_latency, same_units_before
-from training.progress import console, results, results_table
-
-SHOWN = {None: "", True: "yes", False: "NO"}
+from training.progress import console
 
 
 def main(
     simulations: Annotated[int, typer.Option(min=100, help="A/A experiments; the others follow from it.")] = 2000,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of it: does it run?")] = False,
-    json: Annotated[Path | None, typer.Option(help="Where to write the findings.")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file of the figures.")] = Path("build/proof/statistics.json"),
 ) -> None:
-    """Print a table of what was found and what was wanted."""
+    """Print target, found, met."""
     simulations = max(100, simulations // 10) if quick else simulations
     started = perf_counter()
-    findings = prove(simulations)
-    seconds = perf_counter() - started
-    table = results_table(f"{simulations:,} simulations, {seconds:.0f} s", "", "what", "found", "wanted", "met", left=2)
-    for finding in findings:
-        found, met = finding.shown(finding.found), SHOWN[finding.met]
-        table.add_row("" if finding.contrast else finding.target, finding.what, found, finding.wanted, met)
-    results.print(table)
-    if json is not None:
-        json.write_bytes(_as_json(findings, simulations, seconds))
-    if not quick and any(finding.met is False for finding in findings):
-        raise typer.Exit(code=1)
+    checks = [finding.as_check() for finding in prove(simulations)]
+    status = show(f"{simulations:,} simulations, {perf_counter() - started:.0f} s", checks, out)
+    raise typer.Exit(0 if quick else status)
 
 
 def prove(simulations: int) -> list[Finding]:
@@ -66,12 +55,6 @@ def prove(simulations: int) -> list[Finding]:
 
 def _counted(bars: Progress, name: str) -> Callable[[int], Iterator[int]]:
     return lambda count: iter(bars.track(range(count), description=name))
-
-
-def _as_json(findings: Sequence[Finding], simulations: int, seconds: float) -> bytes:
-    rows = [{**asdict(finding), "met": finding.met} for finding in findings]
-    document = {"simulations": simulations, "seconds": seconds, "findings": rows}
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
 if __name__ == "__main__":

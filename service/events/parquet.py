@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped] # it ships no type information
+import pyarrow as pa
 from pyarrow import parquet
 
 from service.events.sql import SqlStore

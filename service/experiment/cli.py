@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.bundle import replace_file
 from service.events import open_store
 from service.events.sql import SqlStore
 from service.events.store import StoreError
@@ -183,10 +183,7 @@ def _write(content: bytes, out: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as temporary:
-            temporary.write(content)
-        Path(temporary.name).chmod(0o644)
-        Path(temporary.name).replace(out)
+        replace_file(out, content)
     except OSError as error:
         _stop(f"--out: {out} cannot be written: {error.strerror or error}")
 
