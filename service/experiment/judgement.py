@@ -103,14 +103,10 @@ def _cost(treatment: Treatment, *, planned: bool) -> Criterion:
     flops = (
         "multiplications are not known" if cost.flops_saved is None else f"multiplications by {-cost.flops_saved:+.1%}"
     )
-    if _shown_dearer(cost, latency):
+    # FLOPs are counted, not estimated: if they are no fewer, only a latency shown to be lower could have saved it.
+    if cost.flops_saved is not None and latency is not None:
         return _criterion(State.MISSED, Code.NOT_CHEAPER, f"It is not cheaper: {known}, {flops}.", treatment)
     return _criterion(State.OPEN, Code.COST_OPEN, f"It is not shown to be cheaper: {known}, {flops}.", treatment)
-
-
-def _shown_dearer(cost: Cost, latency: Ends | None) -> bool:
-    """FLOPs are counted, not estimated: once they are known to be no fewer, only a lower latency could save it."""
-    return cost.flops_saved is not None and latency is not None and latency[1] >= 0
 
 
 def _guardrail(treatment: Treatment, rail: GuardrailView, *, planned: bool) -> Criterion:

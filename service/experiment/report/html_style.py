@@ -43,7 +43,7 @@ caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-pa
 th, td { text-align: right; padding: 0.45rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; min-width: 7rem; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.8rem; vertical-align: bottom; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; } th .muted { font-weight: 400; }
 td { white-space: nowrap; }
 td.words { white-space: normal; min-width: 14rem; text-align: left; }
 tr.improvement th, tr.improvement td { border-top: 2px solid var(--line); font-weight: 600; }

@@ -181,6 +181,12 @@ CASES: list[tuple[str, Evidence, str, set[Code]]] = [
         {Code.CTR_OPEN, Code.UNITS_TO_COME},
     ),
     ("dearer", evidence(treatment(cost=DEAR)), "keep", {Code.NOT_CHEAPER}),
+    (
+        "as dear by count, and not shown to be faster",
+        evidence(treatment(cost=replace(UNKNOWN_COST, flops_saved=0.0))),
+        "keep",
+        {Code.NOT_CHEAPER},
+    ),
     ("perhaps cheaper", evidence(treatment(cost=UNKNOWN_COST)), "inconclusive", {Code.COST_OPEN}),
     (
         "cost not known at all",
