@@ -83,7 +83,7 @@ class Analysis(Part):
     fallback_rate_margin: Margin = 0.005
     """Guardrail: absolute rise of the share of requests that the control answered in place of the arm."""
     log_loss_margin: Margin = 0.005
-    """Guardrail: relative rise of log loss over the entropy of the arm's own CTR: plain log loss rises with every click."""
+    """Guardrail: relative rise of log loss over the entropy of the arm's own CTR."""
     calibration_margin: Margin = 0.02
     """Guardrail: absolute rise of |calibration - 1|."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import ceil, isfinite
 
-from service.experiment.evidence import Code, Cost, Treatment
+from service.experiment.evidence import Code, Treatment
 from service.experiment.report.schema import Plan, Reason
 from service.experiment.report.schema_arms import Ends, GuardrailView
 
