@@ -77,12 +77,13 @@ def serving(bundle: Path, workers: int, settings: Mapping[str, str] | None = Non
     Args:
         bundle: the student's.
         workers: processes that answer.
-        settings: further variables `CTR_*`, which are then the only ones; this process's own without.
+        settings: further variables `CTR_*`, which are then the only ones; without, this process's own and no events.
     """
     options = ["--student-bundle", str(bundle), "--port", "0", "--workers", str(workers)]
     command = [sys.executable, "-m", "service", "serve", *options]
+    given = {"CTR_EVENTS": ""} if settings is None else settings
     kept = {name: value for name, value in os.environ.items() if settings is None or not name.startswith("CTR_")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**kept, **(settings or {})}) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**kept, **given}) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             found = re.match(r"serving .* on http://127\.0\.0\.1:(\d+)", line)

@@ -65,6 +65,7 @@ def test_the_same_seed_brings_the_same_clicks_and_the_lift_is_exactly_the_one_as
     plan = Plan(requests=200, seed=3, shown=5, lift=0.2, treatment="treatment")
     busier = dataclasses.replace(plan, concurrency=40, bulk=7)
     first, again = drive(wanted, tmp_path, plan, busier)
+    assert faults(first, 0.0) == faults(again, 0.0) == []
     truths = [ran.outcome.truth.to_json("treatment", "control") for ran in (first, again)]
     assert [arm["clicks"] for arm in truths[0]["arms"].values()] == [
         arm["clicks"] for arm in truths[1]["arms"].values()
