@@ -15,8 +15,8 @@ from service.experiment.evidence import Code, Treatment
 from service.experiment.report.schema import Plan, Reason
 from service.experiment.report.schema_arms import Ends, GuardrailView
 
-ENOUGH_FOR_HARM = 100
-"""Units in each arm before harm is called: intervals that hold at every look are asymptotic."""
+ENOUGH = 100
+"""Units in each arm before a look counts: intervals that hold at every look are asymptotic."""
 
 NAMES = {
     "latency_p99": "p99 latency",
@@ -47,7 +47,7 @@ class Criterion:
 
 def harms(plan: Plan, treatment: Treatment) -> Iterator[Reason]:
     """What is worse than was accepted, at every look."""
-    if treatment.fewest_units < ENOUGH_FOR_HARM:
+    if treatment.fewest_units < ENOUGH:
         return
     accepted = _accepted(plan)
     if treatment.ctr is not None and treatment.ctr.anytime[1] < -accepted:
@@ -82,7 +82,8 @@ def _ctr(plan: Plan, treatment: Treatment, *, planned: bool) -> Criterion:
     accepted = _accepted(plan)
     interval, p = (ctr.fixed, ctr.p) if planned else (ctr.anytime, ctr.p_anytime)
     shown = f"CTR changes by {percent(interval)}"
-    if p < plan.alpha and interval[0] > -accepted:
+    enough = planned or treatment.fewest_units >= ENOUGH
+    if enough and p < plan.alpha and interval[0] > -accepted:
         return _criterion(State.MET, Code.CTR_MET, f"{shown}: {_goal(accepted)}.", treatment)
     if interval[1] < -accepted:
         return _criterion(State.MISSED, Code.CTR_MISSED, f"{shown}: {_than(accepted)}.", treatment)

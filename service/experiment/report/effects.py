@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from service.experiment.document import Analysis
+from service.experiment.judgement import ENOUGH
 from service.experiment.report.arrays import Floats, Phase
 from service.experiment.report.schema_arms import AdjustedView, EffectView, Look
 from service.experiment.statistics.cuped import History, adjusted
@@ -79,7 +80,7 @@ def find(phase: Phase, sums_TK: SumsByLook, treatment: int, analysis: Analysis, 
     return Found(
         lift=now,
         difference=absolute,
-        p_anytime=looks[-1].p_anytime or 0.0 if looks else 1.0,
+        p_anytime=min((look.p_anytime for look in looks if look.p_anytime is not None), default=1.0),
         success_p=_beyond(now, accepted, planned) if above else 1.0,
         success_p_anytime=anytime_p(replace(now, estimate=now.estimate + accepted), planned=planned) if above else 1.0,
         looks=looks,
@@ -107,7 +108,8 @@ def _looks(phase: Phase, sums_TK: SumsByLook, treatment: int, analysis: Analysis
         except StatisticsError:
             looks.append(Look(ts_ms=ts_ms, n=n, srm_p=srm_p))
             continue
-        smallest = min(smallest, anytime_p(effect, planned=analysis.planned_units))
+        if min(sums_K[treatment].n, sums_K[0].n) >= ENOUGH:
+            smallest = min(smallest, anytime_p(effect, planned=analysis.planned_units))
         look = Look(
             ts_ms=ts_ms,
             n=n,

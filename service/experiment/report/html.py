@@ -75,7 +75,7 @@ def _verdict(verdict: Verdict, plan: Plan) -> Markup:
         element("h2", f"{word}{about}"),
         element("p", sentence + more),
         element("ul", *(_reason(reason, several=several) for reason in verdict.reasons)),
-        element("p", rule, class_="note"),
+        *([] if verdict.verdict == "invalid" else [element("p", rule, class_="note")]),
         class_=f"verdict {verdict.verdict}",
         role="status",
     )

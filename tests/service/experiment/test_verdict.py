@@ -175,6 +175,12 @@ CASES: list[tuple[str, Evidence, str, set[Code]]] = [
     ),
     ("lost by the fixed interval", evidence(treatment(ctr=ctr(-0.03, -0.011))), "keep", {Code.CTR_MISSED}),
     (
+        "too few units to call it success",
+        evidence(treatment(ctr=ctr(0.3, 0.5), units=198, fewest_units=99), plan=SUPERIORITY),
+        "inconclusive",
+        {Code.CTR_OPEN, Code.UNITS_TO_COME},
+    ),
+    (
         "lost by the fixed interval, early",
         evidence(treatment(ctr=ctr(-0.03, -0.011), **FEW)),
         "inconclusive",

@@ -296,3 +296,14 @@ def test_json_has_null_for_what_is_not_finite_and_no_nan(reported: Reported) -> 
     comparison = replace(report.comparisons[0], over_time=(open_ended,))
     again: Any = orjson.loads(to_json(replace(report, comparisons=(comparison,))))
     assert again["comparisons"][0]["over_time"][0]["anytime"] == [None, None]
+
+
+def test_looks_with_hardly_any_units_prove_nothing(store: SqlStore) -> None:
+    """The smallest p of all looks is kept for good, so it must not come from the first few units."""
+    fill(store, document(), World(units=600, arms=BETTER))
+    looks = build_report(store).comparisons[0].over_time
+    few = [look.p_anytime for look in looks if look.n < 200 and look.p_anytime is not None]
+    assert few
+    assert set(few) == {1.0}
+    assert looks[-1].p_anytime is not None
+    assert looks[-1].p_anytime < 1e-3
