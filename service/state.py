@@ -92,7 +92,7 @@ class State:
     def signer(self) -> TokenSigner | None:
         """What signs and checks the tokens of feedback; None without a key."""
         key = self.settings.token_key
-        return None if key is None else TokenSigner(key.get_secret_value().encode(), self.settings.attribution_ms)
+        return None if key is None else TokenSigner(key.get_secret_value().encode())
 
     def load(self) -> None:
         """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""

@@ -6,8 +6,8 @@ The service stands on one core. The other one has wrk and the shadow's child, wh
 takes there, some tenth of the core, the shadow lacks. The shadow is hung by SIGSTOP with its queue full, and dead by
 SIGKILL, as is every child that takes its place. Each state is measured beside the shadow being off, now before and now
 after it, so that a ratio or a difference is one of neighbours; their medians count. So is, without any shadow, a
-process that spins on the child's core: where two cores are threads of one, or share its power and caches, that alone
-slows the service, and no program on that core could do better. Processor time of the service per
+process that does the shadow's work on its core and knows nothing of the service (`loadtest.proof.neighbour`): where two
+cores are threads of one, or share its power and caches, that alone slows the service. Processor time of the service per
 request is read from /proc: unlike requests per second, it is not stretched by what else runs on the machine.
 """
 
@@ -193,7 +193,7 @@ def main(
         folder = Path(name)
         write_requests(folder / "requests", requests)
         with shadowed_service(student_bundle, teacher_bundle, folder, SERVICE_CORE) as endpoint:
-            control = ShadowControl(endpoint, OTHER_CORE, requests)
+            control = ShadowControl(endpoint, OTHER_CORE, teacher_bundle, requests)
             measure = measurer(endpoint.port, endpoint.pid, folder / "requests", seconds)
             measure()  # warms up
             try:

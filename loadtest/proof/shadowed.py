@@ -20,12 +20,6 @@ from loadtest.proof.teacher import ADMIN, put
 from service.experiment.document import check
 
 OFF, ON, HUNG, DEAD, NEIGHBOUR = "off", "on", "hung", "dead", "no shadow, busy neighbour"
-_SPIN = """
-import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while True: pass
-"""
 _PATIENCE_S = 120.0
 _POLL_S = 0.02
 _NOTED_S = 0.5
@@ -64,11 +58,13 @@ class ShadowControl:
     Args:
         endpoint: the service.
         core: where the child may run.
+        teacher: bundle of the model that the shadow scores with.
         requests: whole requests that it is warmed up with.
     """
 
-    def __init__(self, endpoint: Endpoint, core: int, requests: Sequence[bytes]) -> None:
+    def __init__(self, endpoint: Endpoint, core: int, teacher: Path, requests: Sequence[bytes]) -> None:
         self._endpoint = endpoint
+        self._teacher = teacher
         self._core = core
         self._requests = requests
 
@@ -79,7 +75,7 @@ class ShadowControl:
             yield
             return
         if state == NEIGHBOUR:
-            with self._spinning():
+            with self._beside():
                 yield
             return
         self._share(1.0)
@@ -126,10 +122,14 @@ class ShadowControl:
                     connection.exchange(request)
 
     @contextmanager
-    def _spinning(self) -> Iterator[None]:
-        """A process on the shadow's core, of its priority, that has nothing to do with the service."""
-        with subprocess.Popen([sys.executable, "-c", _SPIN, str(self._core)]) as process:
+    def _beside(self) -> Iterator[None]:
+        """A process on the shadow's core that does its work and has nothing to do with the service."""
+        options = ["--bundle", str(self._teacher), "--core", str(self._core)]
+        command = [sys.executable, "-m", "loadtest.proof.neighbour", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
+                if process.stdout is None or not process.stdout.readline():
+                    raise RuntimeError(f"`{' '.join(command)}` ended before it worked")
                 yield
             finally:
                 process.kill()

@@ -17,15 +17,14 @@ from training.progress import results_table
 def expected_results(run: Run) -> dict[str, int]:
     """What should have become of the feedback that was sent, result → events.
 
-    Where answers are signed, tokens expire with the attribution window, and the click for nobody's request carries
-    another request's token: both are refused.
+    Where answers are signed, the click for nobody's request carries another request's token: it is refused.
     """
     sent, signed = run.outcome.sent, run.outcome.tokens
     expected = dict.fromkeys(RESULTS, 0)
     expected["duplicates"] = sent[DUPLICATE]
-    expected["late"] = 0 if signed else sent[LATE]
+    expected["late"] = sent[LATE]
     expected["unknown"] = 0 if signed else sent[UNKNOWN]
-    expected["refused"] = sent[FORGED] + (sent[LATE] + sent[UNKNOWN] if signed else 0)
+    expected["refused"] = sent[FORGED] + (sent[UNKNOWN] if signed else 0)
     expected["accepted"] = sent["events"] - sum(expected.values())
     return expected
 

@@ -157,7 +157,7 @@ def _question(accepted: float) -> str:
 
 def percent(interval: Ends) -> str:
     """An interval of fractions, as people read it."""
-    low, high = (f"{100 * end:+.2f}" if isfinite(end) else "?" for end in interval)
+    low, high = (f"{100 * end:+.2f}" if isfinite(end) else "anything" for end in interval)
     return f"{low} to {high} %"
 
 

@@ -4,8 +4,8 @@
     token = base64url(head, HMAC-SHA256(key, head, arm, request_id)[:16], arm)
 
 The service remembers nothing: whoever holds the key can check a token, in any worker and after any restart. A token
-cannot be made without the key, moved to another request or arm, or used for a position the answer did not have; within
-the attribution window it can be used as often as its owner likes, since feedback counts once anyway.
+cannot be made without the key, moved to another request or arm, or used for a position the answer did not have. It can
+be used as often and as late as its owner likes: feedback counts once anyway, and the store knows what is late.
 
 Half of SHA-256's output is kept, the least that RFC 2104, section 5, recommends: 128 bits against guessing.
 """
@@ -47,13 +47,11 @@ class TokenSigner:
 
     Args:
         key: the secret; any bytes, 32 random ones are best.
-        max_age_ms: milliseconds a token is valid, the attribution window.
     """
 
-    def __init__(self, key: bytes, max_age_ms: int) -> None:
+    def __init__(self, key: bytes) -> None:
         # Keyed once: a request copies the state instead of hashing the key's two blocks again.
         self._keyed = hmac.new(sha256(b"kd-dagfm feedback token:" + key).digest(), digestmod=sha256)
-        self._max_age_ms = max_age_ms
 
     def sign(self, request_id: str, arm: str, ts_ms: int, n_candidates: int) -> str:
         """The token of one answer; URL-safe characters only."""
@@ -70,17 +68,14 @@ class TokenSigner:
             now_ms: milliseconds since 1970, the clock's if None.
 
         Raises:
-            TokenError: it was not made by this service for this request, is too old, or had no such candidate.
+            TokenError: it was not made by this service for this request, is from the future, or had no such candidate.
         """
         head, code, name = _parts(token)
         # The code first: until it is right, nothing else in the token means anything.
         if not hmac.compare_digest(code, self._code(head, name, request_id)):
             raise TokenError("it does not belong to this request")
         _version, ts_ms, n_candidates = _HEAD.unpack(head)
-        age_ms = (time.time_ns() // 1_000_000 if now_ms is None else now_ms) - ts_ms
-        if age_ms > self._max_age_ms:
-            raise TokenError(f"it is {age_ms / 3.6e6:.1f} hours old, expected at most {self._max_age_ms / 3.6e6:g}")
-        if age_ms < -_CLOCKS_MS:
+        if ts_ms - (time.time_ns() // 1_000_000 if now_ms is None else now_ms) > _CLOCKS_MS:
             raise TokenError("it was made in the future; set the replicas' clocks")
         if position is not None and position >= n_candidates:
             raise TokenError(f"position {position} is beyond the {n_candidates} candidates of the answer")

@@ -20,6 +20,9 @@ from service.shadow.launch import launch
 from service.shadow.message import Offer, Refusal, open_pair, send
 from service.shadow.tally import Report, read_report
 
+REST_S = 0.0005
+"""Seconds without another try once there was no room. Whoever offers more than the child scores finds the queue full
+most of the time, and a system call to learn it again costs more than all else; what is queued lasts far longer."""
 DRAIN_S = 2.0
 """Seconds in which a child that is not wanted any more may score what waits."""
 _LONGEST_REPORT = 1 << 20
@@ -35,6 +38,7 @@ class ShadowProcess:
         self._open = True
         self._sent = 0
         self._reported = 0
+        self._full_until = 0.0
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
 
@@ -56,6 +60,11 @@ class ShadowProcess:
         """Of the child."""
         return self._child.pid
 
+    @property
+    def full(self) -> bool:
+        """Whether there was no room just now."""
+        return monotonic() < self._full_until
+
     def send(self, offer: Offer) -> Refusal | None:
         """Send an offer, or say why not; never waits."""
         with self._lock:
@@ -63,7 +72,9 @@ class ShadowProcess:
                 return Refusal.NO_CHILD
             refusal = send(self._channel, offer)
             self._sent += refusal is None
-            return refusal
+        if refusal is Refusal.FULL:
+            self._full_until = monotonic() + REST_S
+        return refusal
 
     def wake(self) -> None:
         """Have `watch` look whether the child is still wanted."""

@@ -116,6 +116,9 @@ class Shadow:
         if process is None:
             self._instruments.drop(Refusal.NO_CHILD.value)
             return
+        if process.full:
+            self._instruments.drop(Refusal.FULL.value)
+            return
         now_ms = time.time_ns() // 1_000_000
         offer = Offer(answered_by, other, request_id, now_ms, latency_s, body, probabilities_N)
         refusal = process.send(offer)

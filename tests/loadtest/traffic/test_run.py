@@ -35,7 +35,7 @@ def drive(wanted: Wanted, folder: Path, *plans: Plan) -> list[Run]:
         return [run(served.url, crowd, plan, bearer=served.admin_token) for plan in plans]
 
 
-@pytest.mark.parametrize(("tokens", "seen"), [(True, ["refused"]), (False, ["late", "unknown"])])
+@pytest.mark.parametrize(("tokens", "seen"), [(True, ["late", "refused"]), (False, ["late", "unknown"])])
 def test_every_misbehaviour_is_found_out_by_the_service_and_the_store_holds_the_truth(
     tokens: bool, seen: list[str], bundles: Path, tmp_path: Path
 ) -> None:

@@ -131,7 +131,7 @@ def test_every_outcome_is_counted_by_type(client: Client) -> None:
 def signed(open_client: OpenClient, tmp_path: Path) -> tuple[Client, Callable[..., str]]:
     """An app that asks for tokens, and what makes them."""
     client = open_client(events=f"sqlite:{tmp_path}/events.sqlite3", token_key=KEY)
-    signer = TokenSigner(KEY.encode(), DAY_MS)
+    signer = TokenSigner(KEY.encode())
 
     def sign(request_id: str, candidates: int = 3, ago_ms: int = 0) -> str:
         return signer.sign(request_id, "student", time.time_ns() // 1_000_000 - ago_ms, candidates)
@@ -143,6 +143,13 @@ def test_feedback_with_its_answers_token_is_stored(signed: tuple[Client, Callabl
     client, sign = signed
     sent = [event("r1", token=sign("r1"), position=2), event("r2", token=sign("r2"), position=None, item="any")]
     assert client.post("/feedback", json={"events": sent}).json()["results"] == ["unknown", "unknown"]
+
+
+def test_a_late_click_with_its_token_is_stored_as_late(signed: tuple[Client, Callable[..., str]]) -> None:
+    client, sign = signed
+    expose(client, "old", ago_ms=DAY_MS + 1000)
+    sent = event("old", token=sign("old", ago_ms=DAY_MS + 1000), position=2)
+    assert client.post("/feedback", json=sent).json()["results"] == ["late"]
 
 
 def test_a_foreign_token_is_refused_beside_events_that_are_stored(signed: tuple[Client, Callable[..., str]]) -> None:

@@ -12,7 +12,7 @@ from service.experiment.tokens import MAX_LENGTH, Token, TokenError, TokenSigner
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_760_000_000_000
-SIGNER = TokenSigner(b"a secret", 24 * HOUR_MS)
+SIGNER = TokenSigner(b"a secret")
 TOKEN = SIGNER.sign("request-1", "student", NOW_MS, 200)
 
 
@@ -27,8 +27,9 @@ def test_a_token_proves_the_arm_time_and_number_of_candidates_of_its_answer() ->
 def test_a_token_is_checked_by_the_clock_where_no_time_is_given() -> None:
     fresh = SIGNER.sign("r", "student", time.time_ns() // 1_000_000, 1)
     assert SIGNER.check(fresh, "r").arm == "student"
-    with pytest.raises(TokenError, match="hours old"):
-        SIGNER.check(TOKEN, "request-1")
+    ahead = SIGNER.sign("r", "student", time.time_ns() // 1_000_000 + HOUR_MS, 1)
+    with pytest.raises(TokenError, match="future"):
+        SIGNER.check(ahead, "r")
 
 
 def test_a_token_of_another_request_is_refused() -> None:
@@ -37,7 +38,7 @@ def test_a_token_of_another_request_is_refused() -> None:
 
 
 def test_a_token_made_with_another_key_is_refused() -> None:
-    other = TokenSigner(b"another secret", 24 * HOUR_MS).sign("request-1", "student", NOW_MS, 200)
+    other = TokenSigner(b"another secret").sign("request-1", "student", NOW_MS, 200)
     with pytest.raises(TokenError, match="does not belong"):
         check(other)
 
@@ -57,13 +58,8 @@ def test_a_part_of_the_arm_cannot_become_a_part_of_the_request() -> None:
         check(urlsafe_b64encode(raw[:-1]).rstrip(b"=").decode(), request_id="t-x")
 
 
-@pytest.mark.parametrize(("age_ms", "valid"), [(24 * HOUR_MS, True), (24 * HOUR_MS + 1, False)])
-def test_a_token_is_valid_as_long_as_the_attribution_window(age_ms: int, *, valid: bool) -> None:
-    if valid:
-        assert check(now=NOW_MS + age_ms)
-    else:
-        with pytest.raises(TokenError, match=r"24\.0 hours old, expected at most 24"):
-            check(now=NOW_MS + age_ms)
+def test_a_token_does_not_expire_for_the_store_knows_what_is_late() -> None:
+    assert check(now=NOW_MS + 1000 * HOUR_MS)
 
 
 @pytest.mark.parametrize(("ahead_ms", "valid"), [(300_000, True), (300_001, False)])
