@@ -157,8 +157,12 @@ def _question(accepted: float) -> str:
 
 def percent(interval: Ends) -> str:
     """An interval of fractions, as people read it."""
-    low, high = (f"{100 * end:+.2f}" if isfinite(end) else "anything" for end in interval)
-    return f"{low} to {high} %"
+    return f"{_ends(interval)} %"
+
+
+def _ends(interval: Ends) -> str:
+    low, high = (f"{100 * end:+.2f}" if isfinite(end) else "unknown" for end in interval)
+    return f"{low} to {high}"
 
 
 def _named(rail: GuardrailView) -> str:
@@ -167,7 +171,7 @@ def _named(rail: GuardrailView) -> str:
 
 
 def _rise(rail: GuardrailView, interval: Ends) -> str:
-    return percent(interval) if rail.scale == "lift" else f"{percent(interval)[:-2]} percentage points"
+    return percent(interval) if rail.scale == "lift" else f"{_ends(interval)} percentage points"
 
 
 def _margin(rail: GuardrailView) -> str:
