@@ -18,7 +18,7 @@ export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
-  bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
+  bench-report bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-teacher prove-feedback prove-durability fuzz-native lock clean
 
 help:  ## this list
@@ -68,6 +68,9 @@ bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: 
 
 bench: .venv/installed  ## the service over HTTP beside an expert's and a tutorial's, needs wrk and two cores; 20 minutes
 	$(BIN)/python -m loadtest.bench $(BENCH)
+
+bench-report: .venv/installed  ## what a report on a million feedback events costs; 2 minutes
+	$(BIN)/python -m loadtest.bench_report
 
 bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
