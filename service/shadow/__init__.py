@@ -6,5 +6,5 @@
 Every worker has a child of its own. The kernel's buffer of the socket is the bounded queue; what does not fit is
 dropped and counted.
 
-Nothing is imported here: the child's first module is in this package, and lowers its priority before anything else.
+Nothing is imported here: the child's first module is in this package.
 """
