@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,10 +69,21 @@ def gives_way(pid: int) -> bool:
     return os.sched_getscheduler(pid) == os.SCHED_IDLE
 
 
+def tied(pid: int) -> bool:
+    """Whether a child has tied itself to its worker: what it does next is to ignore SIGINT."""
+    found = re.search(r"^SigIgn:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
+def test_a_child_gives_way_from_its_first_instant(bundles: Path) -> None:
+    with worker(bundles, offers=0) as (_, child):
+        assert gives_way(child)
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_killed_worker_leaves_no_child_behind(bundles: Path, *, stopped: bool) -> None:
     with worker(bundles, offers=0) as (process, child):
-        assert eventually(lambda: gives_way(child))  # the first thing it does but for tying itself to its worker
+        assert eventually(lambda: tied(child))
         if stopped:
             os.kill(child, signal.SIGSTOP)
         assert state_of(child) != "Z"
