@@ -28,6 +28,7 @@ async function prepare(found) {
   example = await getJson("/models/student/example");
   show(byId("try-shuffle"), example.items.length > 0);
   fill(example);
+  for (const button of byId("try-form").querySelectorAll(".actions button")) button.disabled = false;
 }
 
 function fill({ context, items, candidates }) {

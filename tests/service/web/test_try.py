@@ -13,7 +13,7 @@ from tests.service.web.conftest import PHONE, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from tests.service.web.conftest import OpenPage, Served
 
@@ -51,6 +51,23 @@ def test_both_models_answer_as_predict_does_and_ranks_are_theirs(open_page: Open
         by = places[0] - places[1]
         assert ("up" in moved, "down" in moved, moved == "same place") == (by > 0, by < 0, by == 0)
     expect(page.locator("#try-status")).to_have_text(re.compile("candidates|first one|comes first"))
+
+
+def test_nothing_can_be_asked_before_the_form_knows_the_fields(served: Served, open_page: OpenPage) -> None:
+    page = open_page(path="/healthz").page
+    waiting: list[Route] = []
+    page.route("**/models/student/example", lambda route: waiting.append(route))  # noqa: PLW0108 - no signature
+    page.goto(served.url)
+    expect(page.locator("#serving")).to_contain_text("student")
+    buttons = page.locator("#try-form .actions button")
+    for i in range(3):
+        expect(buttons.nth(i)).to_be_disabled()
+    expect(page.locator("#try-context")).to_contain_text("Waiting for the model's fields")
+    waiting[0].continue_()
+    for i in range(3):
+        expect(buttons.nth(i)).to_be_enabled()
+    buttons.first.click()
+    expect(page.locator("#ranks")).to_be_visible()
 
 
 def test_the_terms_of_the_chosen_candidate_add_up_to_its_logit(open_page: OpenPage, served: Served) -> None:
