@@ -16,6 +16,7 @@ import typer
 import uvicorn
 
 from service.app import Service, create_app
+from service.bundle_cli import cli as bundle_cli
 from service.cpus import effective_cpus
 from service.events.cli import cli as events_cli
 from service.experiment.cli import add_experiment_commands
@@ -26,6 +27,7 @@ from service.workers import SERVER, serve_with_workers
 
 logger = logging.getLogger(__name__)
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+cli.add_typer(bundle_cli, name="bundle")
 cli.add_typer(events_cli, name="events")
 
 

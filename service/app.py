@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from service.bundle import Bundle
 from service.cpus import effective_cpus
 from service.experiment.metrics import ExperimentMetrics
 from service.experiment.start import experiments
+from service.following import Follower
 from service.metrics import Metrics
 from service.middleware import BodyLimit, Observe
 from service.models import example_requests
@@ -79,8 +81,20 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
 
     hot: dict[str, HotPath] = hot_paths(state)
 
+    async def renew() -> None:
+        """Let everything that was worked out from the models be worked out anew."""
+        paths = hot_paths(state)
+        for gone in hot.keys() - paths.keys():
+            del hot[gone]
+        hot.update(paths)
+        app.openapi_schema = None
+        if state.running is not None:
+            await asyncio.to_thread(state.running.note_models)
+
+    follower = Follower(state, renew)
+
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         state.load()
         async with (
             state.metrics.publishing(),
@@ -89,9 +103,9 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
             experiments(state, experiment_metrics) as running,
         ):
             state.running = running
-            hot.update(hot_paths(state))
-            app.openapi_schema = None
-            yield
+            await renew()
+            async with follower.following():
+                yield
         state.close()
 
     app = Service(
@@ -105,7 +119,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(build_router(state))
+    app.include_router(build_router(state, follower))
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     for path, arm in PREDICT_PATHS.items():

@@ -191,14 +191,14 @@ class Metrics:
         )
         self.model_info = Gauge(
             "ctr_model_info",
-            "1 for every model being served.",
+            "1 for every model being served, 0 for one that was.",
             ["model", "version", "sha"],
             registry=registry,
             multiprocess_mode="livemax",
         )
         self.scorer_info = Gauge(
             "ctr_scorer_info",
-            "1 for the scorer that answers for a model.",
+            "1 for the scorer that answers for a model, 0 for one that did.",
             ["model", "scorer"],
             registry=registry,
             multiprocess_mode="livemax",

@@ -97,21 +97,31 @@ class State:
     def load(self) -> None:
         """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""
         self.reasons[STUDENT] = "its bundle is still being read"
-        self._load_arm(STUDENT, self.settings.student_bundle)
-        if TEACHER not in self.settings.arms:
-            self._load_teacher()
+        for name, path in self.bundles.items():
+            if name != TEACHER or TEACHER in self.settings.arms or self._is_teacher_wanted(path):
+                self._load_arm(name, path)
         for name, where in self.settings.arms.items():
             if is_url(where):
                 self.remotes[name] = self._remote(name, where)
-            else:
-                self._load_arm(name, Path(where))
 
-    def _load_teacher(self) -> None:
-        teacher = self.settings.teacher_bundle
-        if teacher is not None and teacher.exists():
-            self._load_arm(TEACHER, teacher)
-        elif teacher is not None and "teacher_bundle" in self.settings.model_fields_set:
-            self.reasons[TEACHER] = f"{teacher} does not exist, though the settings name it"
+    @property
+    def bundles(self) -> dict[str, Path]:
+        """Where the bundle of every arm is that is to answer here; no other service answers for it."""
+        paths = {STUDENT: self.settings.student_bundle}
+        if self.settings.teacher_bundle is not None:
+            paths[TEACHER] = self.settings.teacher_bundle
+        local = {name: Path(where) for name, where in self.settings.arms.items() if not is_url(where)}
+        return {
+            name: path for name, path in {**paths, **local}.items() if name in local or name not in self.settings.arms
+        }
+
+    def _is_teacher_wanted(self, path: Path) -> bool:
+        """Whether there is a teacher to load; one that the settings name and that is not there is a reason."""
+        if path.exists():
+            return True
+        if "teacher_bundle" in self.settings.model_fields_set:
+            self.reasons[TEACHER] = f"{path} does not exist, though the settings name it"
+        return False
 
     def _remote(self, name: str, url: str) -> Remote:
         settings = self.settings
@@ -142,10 +152,23 @@ class State:
     def not_ready(self) -> ProblemError:
         """The error while no student answers."""
         reason = self.reasons.get(STUDENT, "the service is stopping")
-        detail = f"no student answers: {reason}; give a good bundle with CTR_STUDENT_BUNDLE and start again"
+        detail = f"no student answers: {reason}; give a good bundle with CTR_STUDENT_BUNDLE"
         return ProblemError(Problem.NOT_READY, detail)
 
     def _load_arm(self, name: str, path: Path) -> None:
+        try:
+            model = self.read(name, path)
+        except LoadError as error:
+            self.reasons[name] = str(error)
+            return
+        self.install(name, model)
+
+    def read(self, name: str, path: Path) -> LoadedModel:
+        """The model at `path`, proved and warmed up to be the arm `name`; from any thread.
+
+        Raises:
+            LoadError: it was refused, logged and counted.
+        """
         loads = self.metrics.model_loads
         try:
             model = load_model(
@@ -158,13 +181,31 @@ class State:
         except LoadError as error:
             logger.error("%s refused: %s", name, error)  # noqa: TRY400 - the message is the reason; a trace adds none
             loads.labels(result="refused", reason=error.reason).inc()
-            self.reasons[name] = str(error)
-            return
+            raise
         loads.labels(result="ok", reason="none").inc()
         self.metrics.native_scorer.labels(result=model.choice.result).inc()
         logger.info("%s %s: %s answers: %s", name, model.name, model.scorer.name, model.choice.reason)
-        self.reasons.pop(name, None)
+        return model
+
+    def install(self, name: str, model: LoadedModel) -> None:
+        """Have `model` answer as the arm `name` from the next request on; from the event loop's thread.
+
+        Requests under way keep the arm that they began with: it ends with the last of them, and its threads with it.
+        """
+        before = self.arms.get(name)
         self.arms[name] = self._arm_of(name, model)
+        self.reasons.pop(name, None)
+        if before is not None:
+            self._forget(before.model)
+
+    def _forget(self, model: LoadedModel) -> None:
+        """Say in the metrics that a model is served no more, unless another arm has it."""
+        if any(arm.model.name == model.name for arm in self.arms.values()):
+            return
+        manifest = model.bundle.manifest
+        sha = manifest.files["model.onnx"]
+        self.metrics.model_info.labels(model=model.name, version=manifest.version, sha=sha).set(0)
+        self.metrics.scorer_info.labels(model=model.name, scorer=model.scorer.name).set(0)
 
     def _contexts(self, name: str) -> ContextCache | None:
         size = self.settings.context_cache

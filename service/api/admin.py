@@ -25,7 +25,7 @@ def is_admin(scope: Scope, settings: Settings) -> bool:
 def check_admin(scope: Scope, settings: Settings) -> None:
     """Raise ProblemError unless a request bears the admin token: 403 where there is none, 401 for a wrong one."""
     if settings.admin_token is None:
-        detail = "experiments cannot be changed over HTTP: the service has no CTR_ADMIN_TOKEN; set one and start again"
+        detail = "nothing can be changed over HTTP: the service has no CTR_ADMIN_TOKEN; set one and start again"
         raise ProblemError(Problem.ADMIN_OFF, detail)
     if not is_admin(scope, settings):
         expected = "Authorization: Bearer and the service's CTR_ADMIN_TOKEN"

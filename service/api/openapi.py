@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from service.api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
-from service.api.schemas import FeedbackRequest, KillRequest, PredictRequest, ProblemDetails
+from service.api.schemas import FeedbackRequest, KillRequest, PredictRequest, ProblemDetails, RollbackRequest
 from service.api.v2.schemas import InferenceRequest
 from service.experiment.document import Document
 
@@ -24,7 +24,7 @@ _MEANINGS = {
     403: "The service has no admin token, or not one event has a token that belongs to its request.",
     404: "No such path.",
     405: "The path does not take this method.",
-    409: "What is loaded cannot do this.",
+    409: "What is loaded cannot do this, or a version was refused.",
     412: "Another revision is in force.",
     413: "Too many candidates, events or bytes.",
     415: "The body is not declared as JSON.",
@@ -52,7 +52,15 @@ def build(app: FastAPI, examples: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     """The document of `app`; `examples`, wire type → form → body, stand at every route that takes the wire type."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (PredictRequest, FeedbackRequest, ProblemDetails, InferenceRequest, Document, KillRequest):
+    for model in (
+        PredictRequest,
+        FeedbackRequest,
+        ProblemDetails,
+        InferenceRequest,
+        Document,
+        KillRequest,
+        RollbackRequest,
+    ):
         schemas.update(_schemas_of(model))
     for operations in document["paths"].values():
         for operation in operations.values():

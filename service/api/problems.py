@@ -57,6 +57,7 @@ class Problem(Enum):
     UNKNOWN_MODEL = ("unknown-model", 404, "There is no such model or version")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The path does not take this method")
     HTTP = ("http", 400, "The HTTP request cannot be answered")
+    BUNDLE_REFUSED = ("bundle-refused", 409, "The version cannot be served, the one before goes on")
     NO_EXPLANATION = ("no-explanation", 409, "The model's logits do not split into terms")
     NOT_READY = ("not-ready", 503, "The service is not ready")
     NO_TEACHER = ("no-teacher", 503, "No teacher is loaded")

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import openapi
+from service.api.bundles import add_bundle_routes
 from service.api.experiment import add_experiment_routes, running_of
 from service.api.explain import add_explain_routes
 from service.api.feedback import PATH as FEEDBACK
@@ -25,17 +26,19 @@ from service.api.report import add_report_routes
 from service.api.schemas import HealthResponse, ModelsResponse, PredictResponse, ReadyResponse
 from service.api.v2.routes import add_v2_routes, hot_infer_paths
 from service.api.values import add_value_routes
+from service.following import Follower
 from service.state import STUDENT, TEACHER, State, described
 
 PREDICT_PATHS = {"/predict": STUDENT, "/student/predict": STUDENT, "/teacher/predict": TEACHER}
 """Path → the arm that answers it; /predict's own as long as no experiment says otherwise."""
 
 
-def build_router(state: State) -> APIRouter:
+def build_router(state: State, follower: Follower) -> APIRouter:
     """Every route of the service, bound to `state`."""
     router = APIRouter()
     _add_predict_routes(router, state)
     _add_operation_routes(router, state)
+    add_bundle_routes(router, state.settings, follower)
     add_experiment_routes(router, state)
     add_report_routes(router, state.settings)
     add_feedback_routes(router, _feedback_path(state))

@@ -217,6 +217,26 @@ class RevisionResponse(Wire):
     """Number of the document that is now in force."""
 
 
+class RollbackRequest(Wire):
+    """Which version to serve."""
+
+    version: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """A version of the arm's bundle; null for the one that was current before."""
+
+
+class SwapResponse(Wire):
+    """What answers as an arm now."""
+
+    arm: str
+    """The arm that was asked for."""
+    before: str | None
+    """The model that answered before, `name@version`; null if none did."""
+    model: str
+    """The model that answers now."""
+    changed: bool
+    """Whether they differ."""
+
+
 class KillRequest(Wire):
     """What to switch off."""
 

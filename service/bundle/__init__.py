@@ -10,11 +10,13 @@ from service.bundle.encoder import Encoder, Ids, Raw
 from service.bundle.encoder_files import encoder_files, json_bytes, read_encoder_files
 from service.bundle.errors import BadValue, BundleError, UnknownItem
 from service.bundle.fields import Field, Role, Schema
+from service.bundle.files import replace_file
 from service.bundle.golden import Golden, GoldenRequest
 from service.bundle.manifest import Calibration, Flops, Graph, Manifest, StoredTable
 from service.bundle.npy import DATA_AT
 from service.bundle.numeric import Buckets, Category
-from service.bundle.store import Bundle, read_bundle, replace_file, write_bundle
+from service.bundle.store import Bundle, read_bundle, write_bundle
+from service.bundle.versions import checked_version, current_version, make_current, previous_version, versions
 from service.bundle.vocabulary import FIRST_VALUE_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 from service.bundle.weights import Weights
 
@@ -47,10 +49,15 @@ __all__ = [
     "UnknownItem",
     "Vocabulary",
     "Weights",
+    "checked_version",
+    "current_version",
     "encoder_files",
     "json_bytes",
+    "make_current",
+    "previous_version",
     "read_bundle",
     "read_encoder_files",
     "replace_file",
+    "versions",
     "write_bundle",
 ]

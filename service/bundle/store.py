@@ -1,6 +1,6 @@
 """Read and write a bundle: one directory per version, written whole or not at all, read strictly or not at all.
 
-    bundles/student/CURRENT            the version being served, one line
+    bundles/student/CURRENT            the version being served, one line (see service.bundle.versions)
     bundles/student/<version>/         manifest.json and the files it lists with their sha256
 
 A version never changes once written. Writing fills a hidden directory beside it, syncs it to disk and renames it;
@@ -27,13 +27,13 @@ from service.bundle.encoder import Encoder
 from service.bundle.encoder_files import check_ids, encoder_files, json_bytes, parse_json, read_encoder_files
 from service.bundle.errors import BundleError
 from service.bundle.fields import Schema
+from service.bundle.files import check_regular, read_regular, readable
 from service.bundle.golden import Golden
-from service.bundle.manifest import NAME, Manifest
+from service.bundle.manifest import Manifest
 from service.bundle.npy import map_file, npy_array, npy_parts
+from service.bundle.versions import MANIFEST, make_current, resolve
 from service.bundle.weights import WEIGHTS, Weights
 
-CURRENT = "CURRENT"
-MANIFEST = "manifest.json"
 REQUIRED = frozenset({"schema.json", "vocabulary.json", "model.onnx", "golden.npz", "example.json", "MODEL_CARD.md"})
 SMALL = "model_small.onnx"
 OPTIONAL = frozenset({"catalogue.npz", SMALL, WEIGHTS}) | TABLE_FILES
@@ -92,7 +92,7 @@ def write_bundle(root: Path, bundle: Bundle) -> Path:
         _check_same(target, manifest)
     else:
         _write_directory(target, parts)
-    replace_file(root / CURRENT, f"{manifest.version}\n".encode())
+    make_current(root, manifest.version)
     return target
 
 
@@ -102,8 +102,8 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: naming the file, what was found, what was expected and what to do.
     """
-    directory = _resolve(path)
-    described = parse_json(str(directory / MANIFEST), _read_regular(directory / MANIFEST))
+    directory = resolve(path)
+    described = parse_json(str(directory / MANIFEST), read_regular(directory / MANIFEST))
     with _naming(directory):
         manifest = Manifest.from_json(described)
     names = set(manifest.files)
@@ -114,21 +114,6 @@ def read_bundle(path: Path) -> Bundle:
     with _naming(directory):
         arrays = {name: npy_array(name, content) for name, content in mapped.items()}
         return _assemble(manifest, contents, EmbeddingTable.of(arrays) if arrays else None)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, sync it, rename it over `path`: the old content stays until the new is whole."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _contents(bundle: Bundle) -> dict[str, bytes]:
@@ -228,49 +213,15 @@ def _check_numbers(bundle: Bundle) -> None:
         weights.check_fits(len(sizes), embedding.dimension)
 
 
-def _resolve(path: Path) -> Path:
-    pointer = path / CURRENT
-    if not pointer.exists():
-        if not (path / MANIFEST).exists():
-            raise BundleError(
-                f"{path}: neither {CURRENT} nor {MANIFEST} found; run `make train` or give a bundle's path"
-            )
-        return path
-    version = _read_regular(pointer).decode(errors="replace").strip()
-    if not NAME.fullmatch(version):
-        raise BundleError(f"{pointer}: names {version!r}, expected a version directory beside it")
-    return path / version
-
-
-def _read_regular(path: Path) -> bytes:
-    _check_regular(path)
-    with _readable(path):
-        return path.read_bytes()
-
-
-def _check_regular(path: Path) -> None:
-    if path.is_symlink() or not path.is_file():
-        found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no regular file"
-        raise BundleError(f"{path}: found {found}, expected a regular file; export again")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BundleError(f"{path}: not readable: {error.strerror}; give the service read access to it") from error
-
-
 def _read_verified(path: Path, sha256: str) -> bytes:
-    content = _read_regular(path)
+    content = read_regular(path)
     _verify(path, content, sha256)
     return content
 
 
 def _map_verified(path: Path, sha256: str) -> memoryview:
-    _check_regular(path)
-    with _readable(path):
+    check_regular(path)
+    with readable(path):
         content = map_file(path)
     _verify(path, content, sha256)
     return content

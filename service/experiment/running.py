@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.events.writer import EventLog
@@ -23,5 +23,7 @@ class Running:
     remotes: Mapping[str, Remote]
     """Models that other services answer for, by name."""
     metrics: ExperimentMetrics
+    note_models: Callable[[], None]
+    """Stores what a report needs to know of the models that answer now; waits for the store."""
     signer: TokenSigner | None = None
     """None where feedback needs no token."""

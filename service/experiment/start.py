@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from service.events.retention import Retention
+from service.events.sql import SqlStore
 from service.events.store import EventStore, StoreError
 from service.events.urls import open_store
 from service.events.writer import EventLog
@@ -49,7 +50,6 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
     stack.callback(store.close)
     if settings.retention_days is not None:
         stack.enter_context(Retention(store, settings.retention_days).running())
-    note_models(store, _facts(state))
     log = EventLog(store, dropped=metrics.dropped)
     log.start()
     stack.callback(log.close)
@@ -62,7 +62,16 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
         remotes=state.remotes,
         metrics=metrics,
         signer=state.signer,
+        note_models=lambda: _note(store, state),
     )
+
+
+def _note(store: SqlStore, state: State) -> None:
+    """Keep what a report needs to know of the models; a store that is away is told with the next model."""
+    try:
+        note_models(store, _facts(state))
+    except StoreError:
+        logger.exception("the facts of the models were not stored, reports will lack the cost of new ones")
 
 
 def _facts(state: State) -> dict[str, ModelFacts]:

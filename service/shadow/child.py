@@ -28,6 +28,8 @@ REPORT_S = 0.25
 """Seconds between two reports."""
 RETRY_S = 60.0
 """Seconds after which a bundle that was refused is tried again."""
+RENEW_S = 1.0
+"""Seconds between two looks for another version of a bundle."""
 NAP_S = 0.002
 """Seconds between two looks into an empty queue while requests come. Waiting in the system's call instead would make
 every send of the worker wake this process, at the worker's cost."""
@@ -67,14 +69,26 @@ class Models:
     """Name → bundle directory or URL."""
     limits: Limits
     _opened: dict[str, OtherModel] = field(default_factory=dict)
+    _looked_at: float = 0.0
     _refused: dict[str, _Refused] = field(default_factory=dict)
 
     def score(self, offer: Offer) -> Scored:
         """What the offer's other model says; raises ShadowError."""
+        self._renew(monotonic())
         model = self._opened.get(offer.other)
         if model is None:
             model = self._opened[offer.other] = self._open(offer.other)
         return model.score(offer)
+
+    def _renew(self, now: float) -> None:
+        """Open anew what is outdated, looked for once in RENEW_S; a version that is refused leaves the one before."""
+        if now < self._looked_at + RENEW_S:
+            return
+        self._looked_at = now
+        for name, model in self._opened.items():
+            if model.outdated():
+                with suppress(ShadowError):
+                    self._opened[name] = self._open(name)
 
     def _open(self, name: str) -> OtherModel:
         refused = self._refused.get(name)

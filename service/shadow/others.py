@@ -6,6 +6,7 @@ Both read the request's own body, so the two models need not have the same field
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, Protocol
@@ -13,6 +14,7 @@ from typing import NamedTuple, Protocol
 from service.api.answers import Probabilities
 from service.api.problems import ProblemError
 from service.api.requests import decode
+from service.bundle import BundleError, current_version
 from service.models import LoadedModel, LoadError, load_model
 from service.remote import Remote, RemoteAnswer, RemoteError, is_url
 from service.scoring import OnnxScorer
@@ -60,6 +62,10 @@ class OtherModel(Protocol):
         """Probabilities of the same candidates; raises ShadowError."""
         ...
 
+    def outdated(self) -> bool:
+        """Whether it should be opened anew, because another version is served now."""
+        ...
+
 
 def open_model(name: str, source: str, limits: Limits) -> OtherModel:
     """The model at a bundle's directory or a URL.
@@ -69,20 +75,27 @@ def open_model(name: str, source: str, limits: Limits) -> OtherModel:
     """
     if is_url(source):
         return RemoteModel(name, source, limits.timeout_s)
+    path = Path(source)
     try:
-        model = load_model(
-            Path(source), scorer_factory=OnnxScorer, max_candidates=limits.max_candidates, wanted=limits.wanted
-        )
+        model = load_model(path, scorer_factory=OnnxScorer, max_candidates=limits.max_candidates, wanted=limits.wanted)
     except LoadError as error:
         raise ShadowError(Failure.NOT_LOADED, str(error)) from error
-    return LocalModel(model)
+    return LocalModel(model, path)
 
 
 class LocalModel:
     """A bundle, scored in this process; its embedding table is mapped, so all who serve it share one copy."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, path: Path) -> None:
         self._model = model
+        self._path = path
+
+    def outdated(self) -> bool:
+        """Whether the bundle's CURRENT names another version."""
+        with suppress(BundleError, OSError):
+            version = current_version(self._path)
+            return version is not None and version != self._model.bundle.manifest.version
+        return False
 
     def score(self, offer: Offer) -> Scored:
         """Probabilities of the same candidates; raises ShadowError."""
@@ -113,6 +126,10 @@ class RemoteModel:
         self._remote = Remote(name, url, timeout_ms=timeout_s * 1e3, max_waiting=1)
         self._loop = asyncio.Runner()
         self._loop.run(self._remote.open())
+
+    def outdated(self) -> bool:
+        """Never: the other service sees to it."""
+        return False
 
     def score(self, offer: Offer) -> Scored:
         """Probabilities of the same candidates; raises ShadowError."""

@@ -85,6 +85,8 @@ def test_every_route_is_documented(document: dict[str, Any]) -> None:
         "/experiment/kill",
         "/experiment/report",
         "/student/explain",
+        "/models/{arm}/reload",
+        "/models/{arm}/rollback",
         "/models/student/example",
         "/models/student/fields/{field}/values",
         "/models/student/items",

@@ -144,6 +144,6 @@ def test_a_file_where_the_version_should_be_is_refused_and_the_old_one_stays(tin
 def test_a_pointer_that_cannot_be_replaced_leaves_no_rubbish(tiny: Bundle, tmp_path: Path) -> None:
     """A folder stands where CURRENT should be: the version is written, nothing points to it."""
     (tmp_path / "CURRENT").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(BundleError, match="CURRENT cannot be replaced: Is a directory"):
         write_bundle(tmp_path, tiny)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "v1"]
