@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 import aiohttp
 import numpy as np
@@ -83,6 +84,23 @@ class Remote:
         finally:
             self._free += 1
         return self._read(content, candidates)
+
+    async def models(self) -> Any:
+        """What its /models says, decoded; raises RemoteError."""
+        if self._session is None:
+            raise RemoteError("busy", f"{self.name} is not open")
+        url = urljoin(self.url, "/models")
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                content = await response.read()
+        except TimeoutError:
+            raise RemoteError("timeout", f"{url}: no answer within {self._timeout_ms:g} ms") from None
+        except aiohttp.ClientError as error:
+            raise RemoteError("unreachable", f"{url}: {error}") from None
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise RemoteError("malformed", f"{url}: HTTP {response.status}: {error}") from None
 
     async def _post(self, session: aiohttp.ClientSession, body: bytes, request_id: str) -> bytes:
         headers = {"content-type": JSON, "x-request-id": request_id}

@@ -15,6 +15,7 @@ from service.experiment.document import Document, DocumentError, read_toml
 from service.experiment.live import Current, Live
 from service.experiment.metrics import ExperimentMetrics
 from service.experiment.model_facts import ModelFacts, note_models
+from service.experiment.remote_facts import noting
 from service.experiment.running import Running
 from service.settings import Settings
 from service.state import State
@@ -55,6 +56,7 @@ async def _start(state: State, metrics: ExperimentMetrics, stack: AsyncExitStack
     stack.callback(log.close)
     live = _live(store, state, metrics)
     await stack.enter_async_context(live.watching())
+    await stack.enter_async_context(noting(state.remotes.values(), store))
     return Running(
         live=live,
         log=log,
