@@ -19,7 +19,7 @@ export CTR_BUNDLES := $(BUNDLES)
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
   bench-report bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
-  prove-shadow-core prove-teacher prove-feedback prove-durability fuzz-native lock clean
+  prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -98,6 +98,9 @@ prove-shadow: $(BUNDLES)/student/CURRENT  ## a shadow on, hung and dead beside n
 
 prove-shadow-core: $(BUNDLES)/student/CURRENT  ## what a shadow with a core of its own takes of the student's, without HTTP
 	$(BIN)/python -m loadtest.proof.shadow_core $(BOTH)
+
+prove-swap: $(BUNDLES)/student/CURRENT  ## versions swapped under load: no wrong answer, none lost, no leak
+	$(BIN)/python -m loadtest.proof.swap --student-bundle $(BUNDLES)/student
 
 prove-teacher: $(BUNDLES)/student/CURRENT  ## a teacher that hangs or dies beside one that answers; needs two cores
 	$(BIN)/python -m loadtest.proof.teacher $(BOTH)
