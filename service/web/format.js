@@ -99,7 +99,7 @@ export function span(seconds) {
     [3600, "h"],
     [60, "min"],
   ]) {
-    if (seconds >= unit * 1.5) return whole.format(seconds / unit) + SPACE + name;
+    if (seconds >= unit * 2) return whole.format(seconds / unit) + SPACE + name;
   }
   return whole.format(seconds) + SPACE + "s";
 }

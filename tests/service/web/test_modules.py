@@ -149,6 +149,8 @@ def test_what_a_restarted_service_counted_is_not_taken_for_a_loss(evaluate: Eval
         ("pValue", 0.0004, "p < 0.001"),
         ("pValue", 0.0421, "p = 0.042"),
         ("span", 240, "4 min"),
+        ("span", 90, "90 s"),
+        ("span", 120, "2 min"),
     ],
 )
 def test_numbers_are_written_for_people(call: Evaluate, function: str, value: float, text: str) -> None:
