@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from service.state import State
 
 POLL_S = 1.0
 """Seconds between two looks at CURRENT."""
+
+TURN_S = 0.0005
+"""Seconds for which the loading thread may keep the interpreter lock while a request waits for it; a call into C that
+does not let go of it, such as a parser's, keeps it longer all the same."""
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +142,7 @@ class Follower:
 
     async def _read(self, name: str, directory: Path) -> LoadedModel:
         try:
-            return await asyncio.to_thread(self._state.read, name, directory)
+            return await asyncio.to_thread(_in_short_turns, self._state.read, name, directory)
         except LoadError as error:
             self._refuse(name, directory.name)
             served = self._version(name)
@@ -157,6 +162,17 @@ class Follower:
     def _refuse(self, name: str, version: str | None) -> None:
         if version is not None:
             self._refused[name] = version
+
+
+def _in_short_turns(read: Callable[[str, Path], LoadedModel], name: str, directory: Path) -> LoadedModel:
+    """What `read` returns; meanwhile whoever waits for the interpreter lock gets it after TURN_S, not after ten times
+    as long."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_S)
+    try:
+        return read(name, directory)
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _current(root: Path) -> str:
