@@ -165,8 +165,7 @@ class Follower:
 
 
 def _in_short_turns(read: Callable[[str, Path], LoadedModel], name: str, directory: Path) -> LoadedModel:
-    """What `read` returns; meanwhile whoever waits for the interpreter lock gets it after TURN_S, not after ten times
-    as long."""
+    """What `read` returns; whoever waits for the interpreter lock meanwhile gets it ten times sooner than usual."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN_S)
     try:
