@@ -20,6 +20,7 @@ from service.bundle_cli import cli as bundle_cli
 from service.cpus import effective_cpus
 from service.events.cli import cli as events_cli
 from service.experiment.cli import add_experiment_commands
+from service.fetch_cli import add_fetch_command
 from service.greeting import base_url, greeting
 from service.settings import Settings, SettingsError, read_settings
 from service.settle import settle
@@ -121,6 +122,7 @@ def _stop(message: str) -> NoReturn:
 
 
 add_experiment_commands(cli)
+add_fetch_command(cli)
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

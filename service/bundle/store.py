@@ -12,9 +12,6 @@ what is used, as long as nobody writes into a version.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from service.bundle.catalogue import Catalogue
+from service.bundle.directory import new_directory
 from service.bundle.embedding import EMBEDDING, TABLE_FILES, EmbeddingTable
 from service.bundle.encoder import Encoder
 from service.bundle.encoder_files import check_ids, encoder_files, json_bytes, parse_json, read_encoder_files
@@ -103,17 +101,24 @@ def read_bundle(path: Path) -> Bundle:
         BundleError: naming the file, what was found, what was expected and what to do.
     """
     directory = resolve(path)
-    described = parse_json(str(directory / MANIFEST), read_regular(directory / MANIFEST))
-    with _naming(directory):
-        manifest = Manifest.from_json(described)
+    manifest = parse_manifest(str(directory), read_regular(directory / MANIFEST))
     names = set(manifest.files)
-    if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
-        raise BundleError(f"{directory}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
     contents = {name: _read_verified(directory / name, manifest.files[name]) for name in names - TABLE_FILES}
     mapped = {name: _map_verified(directory / name, manifest.files[name]) for name in names & TABLE_FILES}
     with _naming(directory):
         arrays = {name: npy_array(name, content) for name, content in mapped.items()}
         return _assemble(manifest, contents, EmbeddingTable.of(arrays) if arrays else None)
+
+
+def parse_manifest(where: str, content: bytes) -> Manifest:
+    """The manifest of the version at `where`; raises BundleError, also if it lists other files than a bundle has."""
+    described = parse_json(f"{where}/{MANIFEST}", content)
+    with _naming(where):
+        manifest = Manifest.from_json(described)
+    names = set(manifest.files)
+    if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
+        raise BundleError(f"{where}/{MANIFEST}: lists {sorted(names)}, expected {sorted(REQUIRED)}; export again")
+    return manifest
 
 
 def _contents(bundle: Bundle) -> dict[str, bytes]:
@@ -166,7 +171,7 @@ def _assemble(manifest: Manifest, contents: Mapping[str, bytes], embedding: Embe
 
 
 @contextmanager
-def _naming(directory: Path) -> Iterator[None]:
+def _naming(directory: Path | str) -> Iterator[None]:
     """Say which bundle it is that an error is about."""
     try:
         yield
@@ -237,15 +242,7 @@ def _verify(path: Path, content: bytes | memoryview, sha256: str) -> None:
 
 
 def _write_directory(target: Path, files: Mapping[str, Parts]) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp-", dir=target.parent))
-    try:
+    with new_directory(target) as directory:
         for name, parts in files.items():
-            with (temporary / name).open("wb") as file:
+            with (directory / name).open("wb") as file:
                 file.writelines(parts)
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
