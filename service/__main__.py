@@ -68,14 +68,17 @@ def serve(
         )
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     _log_cpus(settings.workers)
-    listener = _bind(settings)
+    listeners = [_bind(settings.host, settings.port, "--port")]
+    if settings.admin_port is not None:
+        listeners.append(_bind(settings.host, settings.admin_port, "CTR_ADMIN_PORT"))
     # uvicorn answers what is in flight, then raises the signal again: being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     if settings.workers > 1:
-        url = base_url(settings.host, listener.getsockname()[1])
-        raise typer.Exit(serve_with_workers(settings, listener, url))
-    listener.listen(2048)
-    Server(create_app(settings), settings).run(sockets=[listener])
+        url = base_url(settings.host, listeners[0].getsockname()[1])
+        raise typer.Exit(serve_with_workers(settings, listeners, url))
+    for listener in listeners:
+        listener.listen(2048)
+    Server(create_app(settings), settings).run(sockets=listeners)
 
 
 class Server(uvicorn.Server):
@@ -101,17 +104,18 @@ def _log_cpus(workers: int) -> None:
         logger.warning("%d workers share %g effective CPUs; --workers auto starts as many as they feed", workers, cpus)
 
 
-def _bind(settings: Settings) -> socket.socket:
-    """A socket bound to the settings' host and port; ends the process with one line when that cannot be."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _bind(host: str, port: int, given_by: str) -> socket.socket:
+    """A socket bound to a host and port; ends the process with one line when that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
+        free = " (0 picks a free one)" if given_by == "--port" else ""
         _stop(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
-            "stop what uses it, or give another --port (0 picks a free one) or --host"
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"stop what uses it, or give another {given_by}{free} or --host"
         )
     return listener
 

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     `{"v2": "bundles/v2", "teacher": "http://teacher:8000/student/predict"}`; `student` is never one of them."""
     admin_token: SecretStr | None = None
     """Bearer token that changes experiments and forces arms; without one neither can be done."""
+    admin_port: int | None = Field(default=None, ge=1, le=65535)
+    """A second port, the only one on which the admin token is worth anything: who may reach it is then a matter of the
+    network. It answers everything the first does."""
     token_key: SecretStr | None = None
     """Key that signs a token into every answer of an experiment; feedback must then bring it back."""
     attribution_hours: float = Field(default=24.0, gt=0, allow_inf_nan=False)
@@ -107,6 +110,13 @@ class Settings(BaseSettings):
     def attribution_ms(self) -> int:
         """`attribution_hours` in milliseconds."""
         return round(self.attribution_hours * 3_600_000)
+
+    @field_validator("admin_port")
+    @classmethod
+    def _another_port(cls, admin_port: int | None, info: ValidationInfo) -> int | None:
+        if admin_port is not None and admin_port == info.data.get("port"):
+            raise ValueError("another port than CTR_PORT")
+        return admin_port
 
     @field_validator("arms")
     @classmethod

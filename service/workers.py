@@ -17,7 +17,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -53,16 +53,17 @@ MOST_STILLBORN = 3
 logger = logging.getLogger(__name__)
 
 
-def serve_with_workers(settings: Settings, bound: socket.socket, url: str) -> int:
+def serve_with_workers(settings: Settings, bound: Sequence[socket.socket], url: str) -> int:
     """Serve until told to stop; the exit code, 1 if workers could not be kept alive.
 
     Args:
         settings: with more than one worker.
-        bound: a socket that holds the port for all workers; it never listens.
+        bound: sockets that hold the ports for all workers; they never listen.
         url: where they will be reached.
     """
     # Set after binding: the port was free then, and from here on workers may bind it too.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for held in bound:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     with TemporaryDirectory(prefix="ctr-workers-") as name:
         os.environ[MULTIPROCESS] = name  # workers inherit it, and find it when they import the client library
         config = uvicorn.Config(
@@ -72,7 +73,7 @@ def serve_with_workers(settings: Settings, bound: socket.socket, url: str) -> in
             timeout_worker_healthcheck=RELOADING_S,
             **SERVER,
         )
-        supervisor = Supervisor(config, SharedPort(bound), Path(name))
+        supervisor = Supervisor(config, [SharedPort(held) for held in bound], Path(name))
         supervisor.run()
         return int(supervisor.failed)
 
@@ -95,8 +96,8 @@ class Supervisor(Multiprocess):
         failed: whether it stopped because workers did not live.
     """
 
-    def __init__(self, config: uvicorn.Config, port: SharedPort, directory: Path) -> None:
-        super().__init__(config, cast("list[socket.socket]", [port]))
+    def __init__(self, config: uvicorn.Config, ports: list[SharedPort], directory: Path) -> None:
+        super().__init__(config, cast("list[socket.socket]", ports))
         self.failed = False
         self._directory = directory
         self._seen: set[int] = set()
