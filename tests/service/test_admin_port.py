@@ -71,6 +71,8 @@ def test_the_admin_token_is_worth_something_on_the_admin_port_alone(
         assert ask(admin_port, "PUT", "/experiment", DOCUMENT, **toml) == (200, {"revision": 1})
         assert ask(port, "POST", "/experiment/kill", **toml)[0] == 403
         assert ask(admin_port, "POST", "/experiment/kill", Authorization="Bearer guessed")[0] == 401
+        assert ask(port, "POST", "/models/student/reload")[0] == 403
+        assert ask(admin_port, "POST", "/models/student/reload")[0] == 200
         for used in (port, admin_port):
             status, answer = ask(used, "POST", "/predict", BODY, **{"Content-Type": "application/json"})
             assert (status, len(answer["probabilities"])) == (200, 2)
