@@ -125,6 +125,8 @@ def _opened(url: str, shown: str) -> tuple[AbstractFileSystem, str]:
         raise FetchError(
             "fsspec is not installed, expected it for fetching; run `pip install 'kd-dagfm-serving[objects]'`"
         ) from None
+    if urlsplit(url).query:
+        raise FetchError(f"{shown}: got a query, expected a URL to which names can be added; leave the query out")
     try:
         files, path = url_to_fs(url, **_options(url))
     except ImportError as error:

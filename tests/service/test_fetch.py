@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 from typer.testing import CliRunner
 
 from service.__main__ import cli
@@ -268,12 +268,30 @@ def test_a_url_of_no_known_kind_is_refused(tmp_path: Path) -> None:
         fetch("nope://x", tmp_path / "student")
 
 
-def test_a_password_in_the_url_is_in_no_message(web: Web, tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "store")
-    web.cut = "CURRENT"
-    with pytest.raises(FetchError) as refused:
-        fetch(web.url.replace("//", "//ranker:hunter2@") + "?signature=hunter2", tmp_path / "student")
+class Leaky(AbstractFileSystem):
+    """A store whose client writes the whole URL into its errors."""
+
+    protocol = "leaky"
+
+    def cat_file(self, path: str, **_: object) -> bytes:
+        message = f"leaky://ranker:hunter2@{path} is out of order"
+        raise ConnectionError(message)
+
+
+def test_a_password_in_the_url_is_in_no_message(tmp_path: Path) -> None:
+    fsspec.register_implementation("leaky", Leaky, clobber=True)
+    with pytest.raises(
+        FetchError, match=r"leaky://host/student/CURRENT: cannot be fetched: .* out of order"
+    ) as refused:
+        fetch("leaky://ranker:hunter2@host/student", tmp_path / "student")
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_signed_url_is_refused_without_being_shown(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"student: got a query, expected .*; leave the query out") as refused:
+        fetch(f"{web.url}?signature=hunter2", tmp_path / "student")
+    assert "hunter2" not in str(refused.value)
+    assert web.asked == []
 
 
 def test_the_command_says_what_is_current_and_fails_with_one_line(store: Path, tmp_path: Path) -> None:
