@@ -36,7 +36,7 @@ def check_admin(scope: Scope, settings: Settings) -> None:
     if not _by_the_right_port(scope, settings):
         expected = f"port {settings.admin_port}, CTR_ADMIN_PORT"
         detail = f"nothing can be changed by way of this port, expected {expected}; send it there"
-        raise ProblemError(Problem.ADMIN_OFF, detail, expected=expected)
+        raise ProblemError(Problem.ADMIN_PORT, detail, expected=expected)
     if not is_admin(scope, settings):
         expected = "Authorization: Bearer and the service's CTR_ADMIN_TOKEN"
         detail = f"the request bears no valid admin token, expected {expected}"

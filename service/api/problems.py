@@ -48,6 +48,7 @@ class Problem(Enum):
     REVISION_CONFLICT = ("revision-conflict", 412, "Another revision of the experiments is in force")
     UNAUTHORIZED = ("unauthorized", 401, "The admin token is missing or wrong")
     ADMIN_OFF = ("admin-off", 403, "The service has no admin token")
+    ADMIN_PORT = ("admin-port", 403, "The admin token counts on another port")
     NO_EXPERIMENTS = ("no-experiments", 503, "The service keeps no events")
     NO_REPORT = ("no-report", 503, "The report cannot be made now")
     STORE_AWAY = ("store-away", 503, "The event store does not answer")

@@ -66,7 +66,7 @@ def test_the_admin_token_is_worth_something_on_the_admin_port_alone(
         toml = {"Content-Type": "application/toml", "X-Reason": "a test"}
         forged = {**toml, "Host": f"127.0.0.1:{admin_port}", "X-Forwarded-Port": str(admin_port)}
         status, problem = ask(port, "PUT", "/experiment", DOCUMENT, **forged)
-        assert (status, problem["type"]) == (403, "urn:problem-type:ctr:admin-off")
+        assert (status, problem["type"]) == (403, "urn:problem-type:ctr:admin-port")
         assert f"port {admin_port}, CTR_ADMIN_PORT" in problem["detail"]
         assert ask(admin_port, "PUT", "/experiment", DOCUMENT, **toml) == (200, {"revision": 1})
         assert ask(port, "POST", "/experiment/kill", **toml)[0] == 403
