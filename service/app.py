@@ -22,14 +22,15 @@ from service.cpus import effective_cpus
 from service.experiment.metrics import ExperimentMetrics
 from service.experiment.start import experiments
 from service.following import Follower
-from service.metrics import Metrics
-from service.middleware import BodyLimit, Observe
+from service.metrics import NO_ARM, Metrics
+from service.middleware import BodyLimit, Observe, call_of
 from service.models import example_requests
 from service.remote import opened
 from service.scoring import ScorerFactory
 from service.settings import Settings
 from service.shadow.shadow import make_shadow
 from service.state import ARMS, STUDENT, State
+from service.vitals import Vitals
 
 DESCRIPTION = "Click probabilities of candidates by a DAGFM student, and by the teacher it was distilled from."
 VERSION = "0.1.0"
@@ -46,12 +47,18 @@ class Service(FastAPI):
         super().__init__(**options)
         self.service_state = state
         self._inside: ASGIApp = super().__call__
-        limited = BodyLimit(HotPaths(self._inside, hot), max_body_bytes=state.settings.max_body_bytes)
+        limited = BodyLimit(HotPaths(self._inside, hot, self._received), max_body_bytes=state.settings.max_body_bytes)
         self._outermost = Observe(limited, metrics=state.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or start and stop."""
         await self._outermost(scope, receive, send)
+
+    def _received(self, scope: Scope, seconds: float) -> None:
+        """Time how long a prediction's body took to arrive; feedback is answered by no arm."""
+        arm = call_of(scope).arm
+        if arm != NO_ARM:
+            self.service_state.metrics.received(arm, seconds)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built at first use after the bundles were loaded."""
@@ -78,6 +85,8 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     state = State(settings=settings, metrics=metrics, scorer_factories=scorer_factories or {}, shadow=shadow)
     experiment_metrics = ExperimentMetrics(state.metrics)
     state.metrics.effective_cpus.set(effective_cpus())
+    state.metrics.workers_wanted.set(settings.workers)
+    vitals = Vitals(metrics, shadow=lambda: shadow.pid, queued=lambda: state.queued_events)
 
     hot: dict[str, HotPath] = hot_paths(state)
 
@@ -104,7 +113,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         ):
             state.running = running
             await renew()
-            async with follower.following():
+            async with follower.following(), vitals.running():
                 yield
         state.close()
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from service.api.problems import Problem, ProblemError
 from service.bundle import Flops, Ids
+from service.queues import QueueInstruments
 from service.scoring import Logits, Scorer
 
 
@@ -48,24 +49,26 @@ class StudentLane:
         flops: what the scorer executes.
         inline_multiplications: the budget of one batch on the event loop.
         threads: for batches above the budget.
+        instruments: say how much waits for these.
     """
 
-    def __init__(self, *, flops: Flops, inline_multiplications: int, threads: int) -> None:
+    def __init__(
+        self, *, flops: Flops, inline_multiplications: int, threads: int, instruments: QueueInstruments
+    ) -> None:
         once, first = flops.of_request(0), flops.of_request(1)
         self.inline_candidates = (inline_multiplications - once) / max(first - once, 1.0)
         """Largest N that is scored on the event loop."""
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="student")
+        self._threads = _Threads(threads, "student", instruments)
 
     async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
         """Score candidates [N, Ff] in the context [1, Fc]."""
         if len(candidate_ids) <= self.inline_candidates:
             return _score(scorer, context_ids, candidate_ids, submitted=None)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _score, scorer, context_ids, candidate_ids, perf_counter())
+        return await asyncio.wrap_future(self._threads.submit(scorer, context_ids, candidate_ids))
 
     def close(self) -> None:
         """Drop what waits; let what runs finish."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 class TeacherLane:
@@ -74,13 +77,15 @@ class TeacherLane:
     Args:
         timeout_ms: milliseconds a request may wait and run.
         max_waiting: most requests admitted at once, the running one included.
+        instruments: say how much waits, and count what is turned away.
     """
 
-    def __init__(self, *, timeout_ms: float, max_waiting: int) -> None:
+    def __init__(self, *, timeout_ms: float, max_waiting: int, instruments: QueueInstruments) -> None:
         self._timeout_ms = timeout_ms
         self._max_waiting = max_waiting
         self._slots = threading.BoundedSemaphore(max_waiting)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="teacher")
+        self._instruments = instruments
+        self._threads = _Threads(1, "teacher", instruments)
 
     async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
         """Score candidates [N, Ff] in the context [1, Fc].
@@ -89,19 +94,46 @@ class TeacherLane:
             ProblemError: 503 when too many wait already, 504 past the deadline. What still waits then never runs.
         """
         if not self._slots.acquire(blocking=False):
+            self._instruments.busy.inc()
             detail = f"{self._max_waiting} teacher requests wait already; try again later or ask the student"
             raise ProblemError(Problem.TEACHER_BUSY, detail, headers={"retry-after": "1"})
-        future = self._executor.submit(_score, scorer, context_ids, candidate_ids, perf_counter())
+        future = self._threads.submit(scorer, context_ids, candidate_ids)
         # Runs when the work ends or is cancelled while waiting, so a running batch past its deadline keeps its slot.
         future.add_done_callback(lambda _done: self._slots.release())
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_ms / 1000)
         except TimeoutError:
+            self._instruments.deadline.inc()
             detail = (
                 f"no answer for {len(candidate_ids)} candidates within {self._timeout_ms:g} ms; "
                 "send fewer candidates, raise CTR_TEACHER_TIMEOUT_MS, or ask the student"
             )
             raise ProblemError(Problem.TEACHER_TIMEOUT, detail) from None
+
+    def close(self) -> None:
+        """Drop what waits; let what runs finish."""
+        self._threads.close()
+
+
+class _Threads:
+    """Threads that score batches, and the count of candidates that wait for one."""
+
+    def __init__(self, threads: int, name: str, instruments: QueueInstruments) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._waiting = instruments.candidates
+
+    def submit(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Future[Scored]:
+        """Have a batch scored as soon as a thread is free."""
+        waiting = len(candidate_ids)
+        self._waiting.inc(waiting)
+        future = self._executor.submit(self._run, scorer, context_ids, candidate_ids, perf_counter())
+        # One that is cancelled never runs, so that nothing else would take it off the count.
+        future.add_done_callback(lambda done: self._waiting.dec(waiting) if done.cancelled() else None)
+        return future
+
+    def _run(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids, submitted: float) -> Scored:
+        self._waiting.dec(len(candidate_ids))
+        return _score(scorer, context_ids, candidate_ids, submitted)
 
     def close(self) -> None:
         """Drop what waits; let what runs finish."""

@@ -26,6 +26,7 @@ from prometheus_client import (
 
 from service.bulk_histogram import BucketCounts, BulkHistogram
 from service.multiprocess import AllWorkers, shared_directory
+from service.queues import Queues
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # of every histogram one more series that nobody asks for
 
@@ -43,6 +44,10 @@ PROBABILITIES = (
 )
 """Bucket bounds of answered probabilities, finest where click-through rates lie."""
 STAGES = ("decode", "encode", "queue", "infer", "respond")
+RECEIVE = "receive"
+"""The stage before all of them: until the body is there whole, which is the client's time and the network's."""
+LOAD_REFUSALS = ("read", "graph", "golden", "scorer", "example")
+"""Reasons for which a bundle is refused: the step that found fault with it."""
 STATUS_CLASSES = ("2xx", "4xx", "5xx")
 NO_ARM = "none"
 """Arm label of a request that no arm answered."""
@@ -94,7 +99,7 @@ class Metrics:
         self.stage_duration = _durations(
             registry,
             "ctr_stage_duration_seconds",
-            "One stage of an answered prediction: decode, encode, queue, infer, respond.",
+            "One stage of an answered prediction: receive, decode, encode, queue, infer, respond.",
             ["stage", "arm"],
         )
         self.unknown_values = Counter(
@@ -115,6 +120,7 @@ class Metrics:
             "ctr_feedback_total", "Feedback events, by what became of them.", ["type", "result"], registry=registry
         )
         self._request_timers: dict[tuple[str, str, str], Histogram] = {}
+        self._receive_timers: dict[str, Histogram] = {}
 
     def add_bulk(self, histogram: BulkHistogram) -> None:
         """Let a histogram be scraped, and published where there are several workers."""
@@ -160,6 +166,19 @@ class Metrics:
             "ctr_workers", "Processes that answer on the port.", registry=registry, multiprocess_mode="livesum"
         )
         self.workers.set(1)
+        self.workers_wanted = Gauge(
+            "ctr_workers_wanted",
+            "Processes that should answer on the port: the setting CTR_WORKERS.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.ready = Gauge(
+            "ctr_ready",
+            "1 once the student answers; of several workers the one that is furthest behind.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.queues = Queues(registry)
         self.effective_cpus = Gauge(
             "ctr_effective_cpus",
             "CPUs the service may use: affinity, capped by the quota of its control groups.",
@@ -212,6 +231,9 @@ class Metrics:
         self.model_loads = Counter(
             "ctr_model_loads_total", "Bundles tried, by result and reason.", ["result", "reason"], registry=registry
         )
+        self.model_loads.labels(result="ok", reason="none")
+        for reason in LOAD_REFUSALS:  # a counter that begins at its first 1 was never seen to rise
+            self.model_loads.labels(result="refused", reason=reason)
         self.not_finite = Counter(
             "ctr_not_finite_total", "Answers refused because a logit was not finite.", ["model"], registry=registry
         )
@@ -219,6 +241,13 @@ class Metrics:
     def stage_timers(self, arm: str) -> StageTimers:
         """The stage histograms of one arm."""
         return StageTimers(**{stage: self.stage_duration.labels(stage=stage, arm=arm) for stage in STAGES})
+
+    def received(self, arm: str, seconds: float) -> None:
+        """Time how long the body of an answered prediction took to arrive."""
+        timer = self._receive_timers.get(arm)
+        if timer is None:
+            timer = self._receive_timers[arm] = self.stage_duration.labels(stage=RECEIVE, arm=arm)
+        timer.observe(seconds)
 
     def unknown_counters(self, fields: Sequence[str]) -> tuple[Counter, ...]:
         """One counter of unknown values per field, in the order given."""

@@ -19,6 +19,7 @@ import orjson
 
 from service.api.answers import Probabilities
 from service.api.hot import JSON
+from service.queues import QueueInstruments
 
 SHOWN = 200
 """Characters of a refusal that are passed on."""
@@ -53,15 +54,25 @@ class Remote:
         url: its predict path, e.g. `http://teacher:8000/student/predict`.
         timeout_ms: milliseconds within which it must have answered.
         max_waiting: most requests at once; one more is refused as busy without being sent.
+        instruments: count what is turned away; None where nobody scrapes.
     """
 
-    def __init__(self, name: str, url: str, *, timeout_ms: float, max_waiting: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        timeout_ms: float,
+        max_waiting: int,
+        instruments: QueueInstruments | None = None,
+    ) -> None:
         self.name = name
         self.url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000)
         self._timeout_ms = timeout_ms
         self._free = max_waiting
         self._max_waiting = max_waiting
+        self._instruments = instruments
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -77,6 +88,8 @@ class Remote:
     async def ask(self, body: bytes, candidates: int, request_id: str) -> RemoteAnswer:
         """What the remote model says of a request with so many candidates; raises RemoteError."""
         if self._session is None or self._free == 0:
+            if self._instruments is not None:
+                self._instruments.busy.inc()
             raise RemoteError("busy", f"{self.name}: {self._max_waiting} requests wait already")
         self._free -= 1
         try:
@@ -108,6 +121,8 @@ class Remote:
             async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 content = await response.read()
         except TimeoutError:
+            if self._instruments is not None:
+                self._instruments.deadline.inc()
             raise RemoteError("timeout", f"{self.name}: no answer within {self._timeout_ms:g} ms") from None
         except aiohttp.ClientError as error:
             raise RemoteError("unreachable", f"{self.name} at {self.url}: {error}") from None

@@ -94,6 +94,11 @@ class State:
         key = self.settings.token_key
         return None if key is None else TokenSigner(key.get_secret_value().encode())
 
+    @property
+    def queued_events(self) -> int:
+        """Records that wait to be written to the event store."""
+        return 0 if self.running is None else self.running.log.queued
+
     def load(self) -> None:
         """Load the bundles that the settings name; a bad one is logged, counted and kept as the reason."""
         self.reasons[STUDENT] = "its bundle is still being read"
@@ -125,7 +130,13 @@ class State:
 
     def _remote(self, name: str, url: str) -> Remote:
         settings = self.settings
-        return Remote(name, url, timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
+        return Remote(
+            name,
+            url,
+            timeout_ms=settings.teacher_timeout_ms,
+            max_waiting=settings.teacher_max_waiting,
+            instruments=self.metrics.queues.of_arm(name),
+        )
 
     @property
     def answering(self) -> list[str]:
@@ -220,6 +231,8 @@ class State:
         for kind, flops in (("executed", model.flops.executed), ("effective", model.flops.effective)):
             metrics.flops_per_candidate.labels(model=model.name, kind=kind).set(flops)
         metrics.probabilities.add_model(model.name)
+        if name == STUDENT:
+            metrics.ready.set(1)
         return Arm(
             name=name,
             model=model,
@@ -233,15 +246,20 @@ class State:
         )
 
     def _lane(self, name: str, flops: Flops) -> Lane:
-        settings = self.settings
+        settings, instruments = self.settings, self.metrics.queues.of_arm(name)
         light = flops.of_request(flops.candidates) <= settings.inline_multiplications
         if name == STUDENT or (name != TEACHER and light):
             return StudentLane(
                 flops=flops,
                 inline_multiplications=settings.inline_multiplications,
                 threads=settings.student_threads,
+                instruments=instruments,
             )
-        return TeacherLane(timeout_ms=settings.teacher_timeout_ms, max_waiting=settings.teacher_max_waiting)
+        return TeacherLane(
+            timeout_ms=settings.teacher_timeout_ms,
+            max_waiting=settings.teacher_max_waiting,
+            instruments=instruments,
+        )
 
 
 def described(arm: Arm) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
@@ -48,11 +49,23 @@ class HotPath:
 
 
 class HotPaths:
-    """Answers POST requests to the paths in `paths`, looked up anew for each, and passes on everything else."""
+    """Answers POST requests to the paths in `paths`, looked up anew for each, and passes on everything else.
 
-    def __init__(self, app: ASGIApp, paths: Mapping[str, HotPath]) -> None:
+    Args:
+        app: what everything else is passed on to.
+        paths: path → what answers it.
+        received: told the scope of every request that is answered and the seconds until its body was there.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        paths: Mapping[str, HotPath],
+        received: Callable[[Scope, float], None] = lambda _scope, _seconds: None,
+    ) -> None:
         self._app = app
         self._paths = paths
+        self._received = received
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot path, or pass the request on."""
@@ -61,11 +74,15 @@ class HotPaths:
             await self._app(scope, receive, send)
             return
         scope["route"] = hot
+        began = perf_counter()
         try:
-            answer = await hot.endpoint(scope, await _body(receive))
+            body = await _body(receive)
+            received_s = perf_counter() - began
+            answer = await hot.endpoint(scope, body)
         except ProblemError as problem:
             await to_response(problem, scope["path"])(scope, receive, send)
             return
+        self._received(scope, received_s)
         length = (b"content-length", b"%d" % len(answer.content))
         await send({"type": "http.response.start", "status": 200, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.content})

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -23,6 +23,9 @@ from service.events import open_store
 from service.events.sql import SqlStore
 from service.events.store import StoreError
 from service.settings import SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from service.experiment.watch import Observer  # imports SciPy
 
 UNKNOWN = 4
 """Exit status where the experiment or phase asked for does not exist."""
@@ -121,6 +124,10 @@ def watch(
     events: Events = None,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
     niceness: Annotated[int, typer.Option(help="Added to the priority's number: others come first.")] = 10,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Let Prometheus scrape what is seen; 0 for a free port.")
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address to be scraped at.")] = "127.0.0.1",
 ) -> None:
     """Look at every running experiment again and again, and stop what does harm; until stopped itself."""
     os.nice(niceness)
@@ -129,10 +136,25 @@ def watch(
 
     last: dict[str, str] = {}
     with _store(events) as store, suppress(KeyboardInterrupt):
-        for name, verdict in watch_store(store, every):
+        observer = None if metrics_port is None else _scraped(metrics_host, metrics_port)
+        for name, verdict in watch_store(store, every, observer):
             if last.get(name) != verdict.verdict:
                 typer.echo(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {name}: {verdict.verdict}")
             last[name] = verdict.verdict
+
+
+def _scraped(host: str, port: int) -> Observer:
+    """An observer that Prometheus can scrape; ends the process with one line when the port cannot be had."""
+    from service.experiment.watch_metrics import serve_metrics  # noqa: PLC0415 - as `watch`
+
+    try:
+        observer, url = serve_metrics(host, port)
+    except OSError as error:
+        _stop(
+            f"--metrics-port: cannot listen on {host} port {port}: {error.strerror or error}; give another, 0 for any"
+        )
+    typer.echo(f"metrics: {url}")
+    return observer
 
 
 def _form(*, json: bool, html: bool, text: bool) -> Form:

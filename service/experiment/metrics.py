@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from service.events.queued import KINDS
+from service.experiment.document import Document
 from service.metrics import Metrics
+
+PATH = "/predict"
+"""The one route that experiments concern."""
+FALLBACKS = ("busy", "timeout", "unreachable", "refused", "malformed", "failed", "no-teacher")
+"""The reasons of a fallback that are seen; others, problems of a model here, appear when they happen."""
 
 
 class ExperimentMetrics:
@@ -34,20 +41,31 @@ class ExperimentMetrics:
             ["result"],
             registry=registry,
         )
+        for result in ("ok", "refused"):
+            self._forced.labels(result=result)
         self.revision = Gauge(
             "ctr_experiment_revision",
             "Revision of the experiments in force; of several workers the one that is furthest behind.",
             registry=registry,
             multiprocess_mode="livemin",
         )
-        self._dropped = Counter(
+        dropped = Counter(
             "ctr_events_dropped_total",
             "Records that were not stored because too many waited, by kind: exposure, answer, shadow.",
             ["kind"],
             registry=registry,
         )
-        self._infer = metrics.stage_duration
+        self._dropped = {kind: dropped.labels(kind=kind) for kind in KINDS}
+        self._metrics = metrics
         self._children: dict[tuple[str, str, str], Counter] = {}
+
+    def prepare(self, document: Document) -> None:
+        """Let the rare counters of every arm stand at 0: one that begins at its first 1 was never seen to rise."""
+        for experiment in document.experiments:
+            for arm in experiment.arms:
+                self._metrics.prepare_request_timers(PATH, arm.name)
+                for reason in FALLBACKS if arm.answered_by != document.default else ():
+                    self._fallbacks.labels(arm=arm.name, reason=reason)
 
     def exposed(self, experiment: str, arm: str, reason: str) -> None:
         """Count a request; `experiment` is empty for a unit outside every one."""
@@ -67,8 +85,8 @@ class ExperimentMetrics:
 
     def dropped(self, kind: str, records: int) -> None:
         """Count records that were not stored; from any thread."""
-        self._dropped.labels(kind=kind).inc(records)
+        self._dropped[kind].inc(records)
 
     def waited(self, arm: str, seconds: float) -> None:
         """Time what a remote model took, network included, as its stage `infer`."""
-        self._infer.labels(stage="infer", arm=arm).observe(seconds)
+        self._metrics.stage_duration.labels(stage="infer", arm=arm).observe(seconds)

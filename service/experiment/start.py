@@ -88,6 +88,7 @@ def _facts(state: State) -> dict[str, ModelFacts]:
 def _live(store: EventStore, state: State, metrics: ExperimentMetrics) -> Live:
     def note(current: Current) -> None:
         metrics.revision.set(current.revision)
+        metrics.prepare(current.document)
         shadow = current.document.shadow
         state.shadow.configure(shadow.share, shadow.models)
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Protocol
 
 from service.events.store import EventStore, StoreError
 from service.experiment.document import Experiment
 from service.experiment.live import Live
 from service.experiment.report.build import build_report
-from service.experiment.report.schema import Verdict
+from service.experiment.report.schema import Report, Verdict
 from service.experiment.report.subject import UnknownPhaseError
 
 STOPPING = "stop_harm"
@@ -28,33 +29,72 @@ _LONGEST = 500
 logger = logging.getLogger(__name__)
 
 
-def watch(store: EventStore, every_s: float) -> Iterator[tuple[str, Verdict]]:
+class Observer(Protocol):
+    """Is told what the watch sees."""
+
+    def saw(self, report: Report) -> None:
+        """A report on a running experiment."""
+
+    def stopped(self) -> None:
+        """An experiment was stopped."""
+
+    def failed(self) -> None:
+        """The store did not answer."""
+
+    def looked(self, running: Collection[str], seconds: float) -> None:
+        """Every experiment that runs was looked at, which took so long."""
+
+
+class Nobody:
+    """An observer that does nothing."""
+
+    def saw(self, report: Report) -> None:
+        """Nothing."""
+
+    def stopped(self) -> None:
+        """Nothing."""
+
+    def failed(self) -> None:
+        """Nothing."""
+
+    def looked(self, running: Collection[str], seconds: float) -> None:
+        """Nothing."""
+
+
+def watch(store: EventStore, every_s: float, observer: Observer | None = None) -> Iterator[tuple[str, Verdict]]:
     """Look at every running experiment every `every_s` seconds, for ever; each verdict, harm already stopped.
 
-    A store that does not answer is tried again at the next look.
+    A store that does not answer is tried again at the next look. The observer is told of everything seen.
     """
+    told = observer or Nobody()
     live = Live(store, lambda: ([], []))  # it only ever throws switches, and those name no model
     while True:
         begun = time.monotonic()
         try:
             live.refresh()
-            for experiment in [run for run in live.current.document.experiments if not run.kill]:
-                verdict = _look(store, live, experiment)
+            running = [run for run in live.current.document.experiments if not run.kill]
+            for experiment in running:
+                verdict = _look(store, live, experiment, told)
                 if verdict is not None:
                     yield experiment.name, verdict
+            told.looked({run.name for run in running}, time.monotonic() - begun)
         except StoreError as error:
+            told.failed()
             logger.warning("%s; looked at again in %g s", error, every_s)
         time.sleep(max(0.0, every_s - (time.monotonic() - begun)))
 
 
-def _look(store: EventStore, live: Live, experiment: Experiment) -> Verdict | None:
+def _look(store: EventStore, live: Live, experiment: Experiment, told: Observer) -> Verdict | None:
     """The verdict on one phase, its switch thrown if it does harm; None while nothing was logged of it."""
     try:
-        verdict = build_report(store, experiment.name, experiment.phase).verdict
+        report = build_report(store, experiment.name, experiment.phase)
     except UnknownPhaseError:
         return None
+    told.saw(report)
+    verdict = report.verdict
     if verdict.verdict == STOPPING:
         reason = f"watch: {'; '.join(reason.text for reason in verdict.reasons)}"[:_LONGEST]
         revision = live.kill(experiment.name, reason=reason)
+        told.stopped()
         logger.warning("%s phase %d stopped in revision %d: %s", experiment.name, experiment.phase, revision, reason)
     return verdict

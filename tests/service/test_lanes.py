@@ -94,6 +94,24 @@ def test_what_waited_past_its_deadline_never_runs(slow_teacher: OpenSlow) -> Non
 
     assert client.run(ask()) == [504] * 4
     assert len(scorer.threads) == 1
+    assert client.metric("ctr_shed_total", reason="deadline") == 4
+    assert client.metric("ctr_queue_candidates", arm="teacher") == 0
+
+
+def test_candidates_that_wait_are_counted_until_they_are_scored(slow_teacher: OpenSlow) -> None:
+    client, scorer = slow_teacher(0.3)
+
+    async def ask() -> float:
+        async with client.session() as session:
+            asked = [asyncio.create_task(session.post("/teacher/predict", json=BODY)) for _ in range(4)]
+            while not scorer.threads:
+                await asyncio.sleep(0.01)
+            waiting = client.metric("ctr_queue_candidates", arm="teacher")
+            await asyncio.gather(*asked)
+            return waiting
+
+    assert client.run(ask()) == 6  # two candidates each of three requests; those of the first are being scored
+    assert client.metric("ctr_queue_candidates", arm="teacher") == 0
 
 
 def test_too_many_waiting_teacher_requests_are_503_at_once_and_the_slots_come_back(
@@ -110,6 +128,7 @@ def test_too_many_waiting_teacher_requests_are_503_at_once_and_the_slots_come_ba
             return sorted(answer.status_code for answer in answers)
 
     assert client.run(ask()) == [200, 200, 503, 503, 503]
+    assert client.metric("ctr_shed_total", reason="busy") == 3
     scorer.delay_s = 0.0
     assert [client.post("/teacher/predict", json=BODY).status_code for _ in range(5)] == [200] * 5
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.cpus import effective_cpus
-from service.metrics import PROBABILITIES, SECONDS, Metrics, ProbabilityHistogram
+from service.experiment.metrics import FALLBACKS
+from service.metrics import LOAD_REFUSALS, PROBABILITIES, SECONDS, Metrics, ProbabilityHistogram
 
 if TYPE_CHECKING:
     from tests.conftest import Client, OpenClient
@@ -34,6 +36,13 @@ def test_the_scrape_has_every_metric_of_the_contract(client: Client) -> None:
         "ctr_inflight",
         "ctr_oov",
         "ctr_score",
+        "ctr_shed",
+        "ctr_queue_candidates",
+        "ctr_event_loop_lag_seconds",
+        "ctr_cpu_seconds",
+        "ctr_resident_memory_bytes",
+        "ctr_ready",
+        "ctr_workers_wanted",
         "process_resident_memory_bytes",
     }
     labels = {name: set(found[name].samples[0].labels) - {"le"} for name in found if found[name].samples}
@@ -63,7 +72,7 @@ def test_a_prediction_counts_candidates_multiplications_and_probabilities(open_c
     assert client.metric("ctr_model_flops_per_candidate", model=model, kind="executed") == 100
     assert client.metric("ctr_model_flops_per_candidate", model=model, kind="effective") == 50
     assert client.metric("ctr_model_loads_total", result="ok", reason="none") == 2
-    for stage, count in {"decode": 1, "encode": 1, "queue": 0, "infer": 1, "respond": 1}.items():
+    for stage, count in {"receive": 1, "decode": 1, "encode": 1, "queue": 0, "infer": 1, "respond": 1}.items():
         assert client.metric("ctr_stage_duration_seconds_count", stage=stage, arm="student") == count
 
 
@@ -129,3 +138,54 @@ def test_one_process_counts_itself_and_its_cpus(client: Client) -> None:
 def test_a_timer_is_resolved_once() -> None:
     metrics = Metrics()
     assert metrics.request_timer("/predict", "student", "2xx") is metrics.request_timer("/predict", "student", "2xx")
+
+
+def test_feedback_and_refused_predictions_have_no_stage_of_being_received(open_client: OpenClient) -> None:
+    client = open_client()
+    client.post("/predict", json={**BODY, "items": ["nope"]})
+    client.post("/feedback", json={})
+    samples = families(client)["ctr_stage_duration_seconds"].samples
+    assert not [sample for sample in samples if sample.labels["stage"] == "receive"]
+
+
+def test_rare_counters_stand_at_0_before_their_first_event(open_client: OpenClient) -> None:
+    """A counter that begins at 1 was never seen to rise: no rate and no alert would have it."""
+    found = families(open_client())
+    loads = {(sample.labels["result"], sample.labels["reason"]) for sample in found["ctr_model_loads"].samples}
+    assert loads == {("ok", "none"), *(("refused", reason) for reason in LOAD_REFUSALS)}
+    assert {sample.labels["reason"]: sample.value for sample in found["ctr_shed"].samples} == {"busy": 0, "deadline": 0}
+    kinds = {sample.labels["kind"]: sample.value for sample in found["ctr_events_dropped"].samples}
+    assert kinds == {"exposure": 0, "answer": 0, "shadow": 0}
+    assert {sample.labels["result"] for sample in found["ctr_forced_arms"].samples} == {"ok", "refused"}
+
+
+def test_an_experiments_arms_have_their_timers_and_fallbacks_before_the_first_request(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "experiment.toml"
+    path.write_text(
+        """
+        [[experiments]]
+        name = "rank"
+        [[experiments.arms]]
+        name = "old"
+        model = "teacher"
+        weight = 5000
+        [[experiments.arms]]
+        name = "new"
+        model = "student"
+        weight = 5000
+        """
+    )
+    found = families(open_client(events=f"sqlite:{tmp_path}/events.sqlite3", experiment=path))
+    timed = {sample.labels["arm"] for sample in found["ctr_request_duration_seconds"].samples}
+    assert timed >= {"old", "new"}
+    fallbacks = {(sample.labels["arm"], sample.labels["reason"]) for sample in found["ctr_fallbacks"].samples}
+    assert fallbacks == {("old", reason) for reason in FALLBACKS}
+
+
+def test_ready_and_workers_wanted_say_what_they_are_named_for(open_client: OpenClient, tmp_path: Path) -> None:
+    client = open_client(workers=3)
+    assert client.metric("ctr_workers_wanted") == 3
+    assert client.metric("ctr_ready") == 1
+    assert open_client(student_bundle=tmp_path).metric("ctr_ready") == 0

@@ -129,6 +129,7 @@ def test_a_teacher_past_its_deadline_falls_back(with_remote: Callable[..., Any],
     assert of_arm(remote, "teacher")["fallback"]
     assert remote.metric("ctr_fallbacks_total", arm="teacher", reason="timeout") == 1
     assert remote.post("/teacher/predict", json=BODY).status_code == 504
+    assert remote.metric("ctr_shed_total", reason="deadline") == 2
 
 
 def test_a_teacher_elsewhere_needs_no_event_store(open_client: Any, teacher_url: str) -> None:
