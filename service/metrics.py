@@ -24,7 +24,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from service.bulk_histogram import BucketCounts, BulkHistogram
+from service.bulk_histogram import BucketCounts, BulkHistogram, DeferredTimer
 from service.multiprocess import AllWorkers, shared_directory
 from service.queues import Queues
 
@@ -120,7 +120,7 @@ class Metrics:
             "ctr_feedback_total", "Feedback events, by what became of them.", ["type", "result"], registry=registry
         )
         self._request_timers: dict[tuple[str, str, str], Histogram] = {}
-        self._receive_timers: dict[str, Histogram] = {}
+        self._receive_timers: dict[str, DeferredTimer] = {}
 
     def add_bulk(self, histogram: BulkHistogram) -> None:
         """Let a histogram be scraped, and published where there are several workers."""
@@ -151,8 +151,9 @@ class Metrics:
             self._publish()
 
     def _publish(self) -> None:
-        for histogram in self._bulk:
-            histogram.publish()
+        publish: list[BulkHistogram | DeferredTimer] = [*self._bulk, *list(self._receive_timers.values())]
+        for bulk in publish:
+            bulk.publish()
 
     def _add_process(self, registry: CollectorRegistry) -> None:
         """What concerns the process, or all workers. process_* would say nothing true in a sum: left out there."""
@@ -243,10 +244,11 @@ class Metrics:
         return StageTimers(**{stage: self.stage_duration.labels(stage=stage, arm=arm) for stage in STAGES})
 
     def received(self, arm: str, seconds: float) -> None:
-        """Time how long the body of an answered prediction took to arrive."""
+        """Time how long the body of an answered prediction took to arrive; seen once published."""
         timer = self._receive_timers.get(arm)
         if timer is None:
-            timer = self._receive_timers[arm] = self.stage_duration.labels(stage=RECEIVE, arm=arm)
+            timer = DeferredTimer(self.stage_duration.labels(stage=RECEIVE, arm=arm), SECONDS)
+            self._receive_timers[arm] = timer
         timer.observe(seconds)
 
     def unknown_counters(self, fields: Sequence[str]) -> tuple[Counter, ...]:

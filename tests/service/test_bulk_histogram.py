@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from service.bulk_histogram import BucketCounts, BulkHistogram
+from service.bulk_histogram import BucketCounts, BulkHistogram, DeferredTimer
 
 BOUNDS = (-0.5, 0.0, 0.1, 0.7, 1.0)
 VALUES = st.lists(st.floats(-3, 3) | st.sampled_from(BOUNDS), max_size=40)
@@ -52,3 +52,17 @@ def test_sums_of_another_process_are_added() -> None:
     assert found["h_bucket", "1.0"] == 3
     assert found["h_bucket", "+Inf"] == 5
     assert found["h_sum", None] == pytest.approx(10.6, abs=1e-6)
+
+
+def test_a_deferred_timer_gives_what_the_clients_own_histogram_gives() -> None:
+    bounds = (0.1, 0.5, 1.0)
+    own = Histogram("own", "x", buckets=bounds, registry=None)
+    told = Histogram("told", "x", buckets=bounds, registry=None)
+    timer = DeferredTimer(told, bounds)
+    for value in (0.05, 0.1, 0.3, 0.5, 0.7, 1.0, 2.0):
+        own.observe(value)
+        timer.observe(value)
+        timer.publish()  # in between, so that nothing is told twice
+    timer.publish()
+    expected = [sample.value for family in own.collect() for sample in family.samples]
+    assert [sample.value for family in told.collect() for sample in family.samples] == pytest.approx(expected)

@@ -104,7 +104,7 @@ def test_candidates_that_wait_are_counted_until_they_are_scored(slow_teacher: Op
     async def ask() -> float:
         async with client.session() as session:
             asked = [asyncio.create_task(session.post("/teacher/predict", json=BODY)) for _ in range(4)]
-            while not scorer.threads:
+            while not scorer.threads:  # noqa: ASYNC110 - set by another thread, on its way through
                 await asyncio.sleep(0.01)
             waiting = client.metric("ctr_queue_candidates", arm="teacher")
             await asyncio.gather(*asked)

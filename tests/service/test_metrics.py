@@ -72,6 +72,7 @@ def test_a_prediction_counts_candidates_multiplications_and_probabilities(open_c
     assert client.metric("ctr_model_flops_per_candidate", model=model, kind="executed") == 100
     assert client.metric("ctr_model_flops_per_candidate", model=model, kind="effective") == 50
     assert client.metric("ctr_model_loads_total", result="ok", reason="none") == 2
+    client.get("/metrics")  # publishes how long bodies took to arrive
     for stage, count in {"receive": 1, "decode": 1, "encode": 1, "queue": 0, "infer": 1, "respond": 1}.items():
         assert client.metric("ctr_stage_duration_seconds_count", stage=stage, arm="student") == count
 
