@@ -72,7 +72,11 @@ class Demo:
                 body = {"context": context, "items": items, "unit": f"{seed}-{number}"}
                 answered = client.post(f"{self.student}/predict", json=body).raise_for_status().json()
                 events = [
-                    {"request_id": answered["request_id"], "position": position, "type": rng.choice(("click", "impression"))}
+                    {
+                        "request_id": answered["request_id"],
+                        "position": position,
+                        "type": rng.choice(("click", "impression")),
+                    }
                     for position in range(3)
                 ]
                 client.post(f"{self.student}/feedback", json={"events": events}).raise_for_status()

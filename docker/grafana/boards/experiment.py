@@ -10,16 +10,19 @@ from boards.parts import (
     HALF,
     QUARTER,
     RED,
+    Panel,
     Query,
     Step,
     above,
     board,
     figure,
     graph,
+    row,
     rows_of,
     variable,
 )
-from boards.queries import JOB, largest, mean, quantile, rate, share
+from boards.queries import JOB, largest, quantile, rate, share
+from boards.shadow import shadow
 
 RUN = 'experiment=~"$experiment"'
 ASSIGNED = 'reason="assigned"'
@@ -31,239 +34,229 @@ def experiment() -> builders.Dashboard:
     made = board(
         "ctr-experiment",
         "CTR experiment",
-        "An experiment while it runs. What decides is its report (python -m service report); this shows where it stands.",
+        "An experiment while it runs. What decides is its report (python -m service report); this shows where it "
+        "stands.",
         [
             variable("job", "Job", "label_values(ctr_experiment_revision, job)"),
             variable("experiment", "Experiment", 'label_values(ctr_exposures_total{experiment!=""}, experiment)'),
         ],
     )
-    for add in (_verdict, _effect, _traffic, _health, _shadow):
+    for add in (_standing, _effect, _traffic, _health, shadow):
         add(made)
     return made
 
 
-def _verdict(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Where it stands, as the watch sees it"))
-    made.with_panel(
-        rows_of(
-            "Verdict",
-            "What the report would say now: ship, keep, stop_harm (the watch throws the switch itself), inconclusive, or "
-            "invalid (a person must look).",
-            Query(f"ctr_experiment_verdict{{{RUN}}} == 1", "is"),
-            hide=("instance", "job", "is"),
-            width=HALF,
-        ).height(4)
+def _standing(made: builders.Dashboard) -> None:
+    row(
+        made,
+        "Where it stands, as the watch sees it",
+        _verdict(),
+        _sample_ratio_p(),
+        _units(),
+        _fallbacks(),
     )
-    made.with_panel(
-        figure(
-            "Sample ratio: p",
-            "Sequential p-value of the arms' sizes against their weights. Below 0.001 the arms are not what was promised: "
-            "the experiment is invalid, find out why before anything else.",
-            "short",
-            Query(f"min(ctr_srm_p_value{{{RUN}}})", "p"),
-            steps=(Step(None, RED), Step(0.001, AMBER), Step(0.01, GREEN)),
-            decimals=4,
-        )
+
+
+def _verdict() -> Panel:
+    return rows_of(
+        "Verdict",
+        "What the report would say now: ship, keep, stop_harm (the watch throws the switch itself), inconclusive, or "
+        "invalid (a person must look).",
+        Query(f"ctr_experiment_verdict{{{RUN}}} == 1", "is"),
+        hide=("instance", "job", "is"),
+        width=HALF,
+    ).height(4)
+
+
+def _sample_ratio_p() -> Panel:
+    return figure(
+        "Sample ratio: p",
+        "Sequential p-value of the arms' sizes against their weights. Below 0.001 the arms are not what was promised: "
+        "the experiment is invalid, find out why before anything else.",
+        "short",
+        Query(f"min(ctr_srm_p_value{{{RUN}}})", "p"),
+        steps=(Step(None, RED), Step(0.001, AMBER), Step(0.01, GREEN)),
+        decimals=4,
     )
-    made.with_panel(
-        figure(
-            "Units",
-            "Units exposed, all arms together.",
-            "short",
-            Query(f"sum(ctr_experiment_units{{{RUN}}})", "units"),
-        )
+
+
+def _units() -> Panel:
+    return figure(
+        "Units",
+        "Units exposed, all arms together.",
+        "short",
+        Query(f"sum(ctr_experiment_units{{{RUN}}})", "units"),
     )
-    made.with_panel(
-        figure(
-            "Fallbacks",
-            "Share of assigned requests that the default model answered because the arm's own could not. Above 0.5 % the "
-            "arm is not what it claims to be.",
-            "percentunit",
-            Query(
-                share(rate("ctr_fallbacks_total", JOB), rate("ctr_exposures_total", JOB, RUN, ASSIGNED)),
-                "fallbacks",
-            ),
-            steps=above(0.001, 0.005),
-            decimals=2,
-        )
+
+
+def _fallbacks() -> Panel:
+    return figure(
+        "Fallbacks",
+        "Share of assigned requests that the default model answered because the arm's own could not. Above 0.5 % the "
+        "arm is not what it claims to be.",
+        "percentunit",
+        Query(
+            share(rate("ctr_fallbacks_total", JOB), rate("ctr_exposures_total", JOB, RUN, ASSIGNED)),
+            "fallbacks",
+        ),
+        steps=above(0.001, 0.005),
+        decimals=2,
     )
 
 
 def _effect(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("What units do"))
-    made.with_panel(
-        graph(
-            "Click-through rate by arm",
-            "Clicks over impressions since the phase began, of feedback joined to its exposure. No interval: see the lift.",
-            "percentunit",
-            Query(largest("ctr_click_through_ratio", RUN, by="experiment, arm"), "{{arm}}"),
-            bottom=None,
-        )
+    row(
+        made,
+        "What units do",
+        _click_through_rate_by_arm(),
+        _lift_of_ctr_against_the_control(),
+        _feedback_by_type(),
     )
-    made.with_panel(
-        graph(
-            "Lift of CTR against the control",
-            "Relative change with the interval that holds at every look: it may be read at any time. Wholly above 0 is "
-            "better, wholly below worse; while 0 is inside, nothing is known.",
-            "percentunit",
-            Query(largest("ctr_lift_ratio", RUN, by="experiment, arm, end"), "{{arm}}: {{end}}"),
-            bottom=None,
-        )
+
+
+def _click_through_rate_by_arm() -> Panel:
+    return graph(
+        "Click-through rate by arm",
+        "Clicks over impressions since the phase began, of feedback joined to its exposure. No interval: see the lift.",
+        "percentunit",
+        Query(largest("ctr_click_through_ratio", RUN, by="experiment, arm"), "{{arm}}"),
+        bottom=None,
     )
-    made.with_panel(
-        graph(
-            "Feedback by type",
-            "Impressions and clicks taken in per second. None: nobody posts to /feedback, and no effect can be found.",
-            "cps",
-            Query(rate("ctr_feedback_total", JOB, 'result=~"accepted|late|unknown"', by="type"), "{{type}}"),
-        )
+
+
+def _lift_of_ctr_against_the_control() -> Panel:
+    return graph(
+        "Lift of CTR against the control",
+        "Relative change with the interval that holds at every look: it may be read at any time. Wholly above 0 is "
+        "better, wholly below worse; while 0 is inside, nothing is known.",
+        "percentunit",
+        Query(largest("ctr_lift_ratio", RUN, by="experiment, arm, end"), "{{arm}}: {{end}}"),
+        bottom=None,
+    )
+
+
+def _feedback_by_type() -> Panel:
+    return graph(
+        "Feedback by type",
+        "Impressions and clicks taken in per second. None: nobody posts to /feedback, and no effect can be found.",
+        "cps",
+        Query(rate("ctr_feedback_total", JOB, 'result=~"accepted|late|unknown"', by="type"), "{{type}}"),
     )
 
 
 def _traffic(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Who gets what"))
-    made.with_panel(
-        graph(
-            "Exposures by arm",
-            "Requests per second by the arm that their unit was given, analysed ones only.",
-            "reqps",
-            Query(rate("ctr_exposures_total", JOB, RUN, ASSIGNED, by="arm"), "{{arm}}"),
-            width=QUARTER,
-            stacked=True,
-        )
+    row(
+        made,
+        "Who gets what",
+        _exposures_by_arm(),
+        _share_of_each_arm(),
+        _requests_by_reason(),
+        _units_by_arm(),
     )
-    made.with_panel(
-        graph(
-            "Share of each arm",
-            "Of analysed requests. Requests, not units: a busy unit moves it, so the test is the sample ratio's.",
-            "percentunit",
-            Query(
-                f"{rate('ctr_exposures_total', JOB, RUN, ASSIGNED, by='arm')} / ignoring (arm) group_left () "
-                f"({rate('ctr_exposures_total', JOB, RUN, ASSIGNED)} > 0)",
-                "{{arm}}",
-            ),
-            width=QUARTER,
-            top=1,
-        )
+
+
+def _exposures_by_arm() -> Panel:
+    return graph(
+        "Exposures by arm",
+        "Requests per second by the arm that their unit was given, analysed ones only.",
+        "reqps",
+        Query(rate("ctr_exposures_total", JOB, RUN, ASSIGNED, by="arm"), "{{arm}}"),
+        width=QUARTER,
+        stacked=True,
     )
-    made.with_panel(
-        graph(
-            "Requests by reason",
-            "Why requests got their arm: assigned ones are analysed, every other reason is left out (no unit, a holdout, a "
-            "forced arm, a thrown switch).",
-            "reqps",
-            Query(rate("ctr_exposures_total", JOB, by="reason"), "{{reason}}"),
-            width=QUARTER,
-            stacked=True,
-        )
+
+
+def _share_of_each_arm() -> Panel:
+    return graph(
+        "Share of each arm",
+        "Of analysed requests. Requests, not units: a busy unit moves it, so the test is the sample ratio's.",
+        "percentunit",
+        Query(
+            f"{rate('ctr_exposures_total', JOB, RUN, ASSIGNED, by='arm')} / ignoring (arm) group_left () "
+            f"({rate('ctr_exposures_total', JOB, RUN, ASSIGNED)} > 0)",
+            "{{arm}}",
+        ),
+        width=QUARTER,
+        top=1,
     )
-    made.with_panel(
-        graph(
-            "Units by arm",
-            "Units exposed since the phase began; the sample ratio is about these.",
-            "short",
-            Query(largest("ctr_experiment_units", RUN, by="experiment, arm"), "{{arm}}"),
-            width=QUARTER,
-        )
+
+
+def _requests_by_reason() -> Panel:
+    return graph(
+        "Requests by reason",
+        "Why requests got their arm: assigned ones are analysed, every other reason is left out (no unit, a holdout, a "
+        "forced arm, a thrown switch).",
+        "reqps",
+        Query(rate("ctr_exposures_total", JOB, by="reason"), "{{reason}}"),
+        width=QUARTER,
+        stacked=True,
+    )
+
+
+def _units_by_arm() -> Panel:
+    return graph(
+        "Units by arm",
+        "Units exposed since the phase began; the sample ratio is about these.",
+        "short",
+        Query(largest("ctr_experiment_units", RUN, by="experiment, arm"), "{{arm}}"),
+        width=QUARTER,
     )
 
 
 def _health(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Guardrails"))
-    made.with_panel(
-        graph(
-            "p99 by arm",
-            "Of POST /predict by arm, fallbacks included: what its units wait.",
-            "s",
-            Query(quantile(0.99, REQUESTS, JOB, 'route="/predict"', by="arm"), "{{arm}}"),
-            width=QUARTER,
-        )
-    )
-    made.with_panel(
-        graph(
-            "Errors by arm",
-            "Share of /predict answered with 5xx.",
-            "percentunit",
-            Query(
-                share(
-                    rate(f"{REQUESTS}_count", JOB, 'route="/predict"', 'status_class="5xx"', by="arm"),
-                    rate(f"{REQUESTS}_count", JOB, 'route="/predict"', by="arm"),
-                ),
-                "{{arm}}",
-            ),
-            width=QUARTER,
-        )
-    )
-    made.with_panel(
-        graph(
-            "Fallbacks by reason",
-            "Per second. timeout and busy: the arm is too slow for its traffic; unreachable: it is down; refused, malformed: "
-            "it serves another model than this service expects.",
-            "reqps",
-            Query(rate("ctr_fallbacks_total", JOB, by="arm, reason"), "{{arm}}: {{reason}}"),
-            width=QUARTER,
-        )
-    )
-    made.with_panel(
-        graph(
-            "Revision in force",
-            "Of the experiments' document, by instance. Instances that differ for more than a second do not share a store, or "
-            "cannot read it.",
-            "short",
-            Query(largest("ctr_experiment_revision", JOB, by="instance"), "{{instance}}"),
-            width=QUARTER,
-        )
+    row(
+        made,
+        "Guardrails",
+        _p99_by_arm(),
+        _errors_by_arm(),
+        _fallbacks_by_reason(),
+        _revision_in_force(),
     )
 
 
-def _shadow(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Shadow: both models on the same candidates, one of them never returned"))
-    made.with_panel(
-        graph(
-            "Offers by result",
-            "Requests per second handed to the shadow. dropped: it cannot keep up, lower the share; error: the other model "
-            "has no answer.",
-            "reqps",
-            Query(rate("ctr_shadow_total", JOB, by="result"), "{{result}}"),
-            width=QUARTER,
-            stacked=True,
-        )
+def _p99_by_arm() -> Panel:
+    return graph(
+        "p99 by arm",
+        "Of POST /predict by arm, fallbacks included: what its units wait.",
+        "s",
+        Query(quantile(0.99, REQUESTS, JOB, 'route="/predict"', by="arm"), "{{arm}}"),
+        width=QUARTER,
     )
-    made.with_panel(
-        graph(
-            "Gap of probabilities",
-            "Absolute difference of a candidate's two probabilities. A step is a new version, or a bundle that is not the "
-            "one that was distilled.",
-            "percentunit",
-            Query(quantile(0.5, "ctr_shadow_abs_diff", JOB), "p50"),
-            Query(quantile(0.95, "ctr_shadow_abs_diff", JOB), "p95"),
-            width=QUARTER,
-        )
-    )
-    made.with_panel(
-        graph(
-            "Agreement on the order",
-            "Means over requests: Kendall's tau-b of all candidates, overlap of the first ten, rank-biased overlap, and how "
-            "often the first candidate is the same.",
-            "short",
-            Query(mean("ctr_shadow_kendall_tau", JOB), "Kendall's tau-b"),
-            Query(mean("ctr_shadow_top_k_overlap", JOB), "first ten"),
-            Query(mean("ctr_shadow_rank_biased_overlap", JOB), "rank-biased overlap"),
-            Query(
-                "1 - " + share(rate("ctr_shadow_top_1_flips_total", JOB), rate("ctr_shadow_total", JOB, 'result="ok"')),
-                "same first",
+
+
+def _errors_by_arm() -> Panel:
+    return graph(
+        "Errors by arm",
+        "Share of /predict answered with 5xx.",
+        "percentunit",
+        Query(
+            share(
+                rate(f"{REQUESTS}_count", JOB, 'route="/predict"', 'status_class="5xx"', by="arm"),
+                rate(f"{REQUESTS}_count", JOB, 'route="/predict"', by="arm"),
             ),
-            width=QUARTER,
-            bottom=None,
-            top=1,
-        )
+            "{{arm}}",
+        ),
+        width=QUARTER,
     )
-    made.with_panel(
-        graph(
-            "p50 of both models",
-            "Time each took for a request that both scored: the fairest comparison of latencies there is.",
-            "s",
-            Query(quantile(0.5, "ctr_shadow_latency_seconds", JOB, by="model"), "{{model}}"),
-            width=QUARTER,
-        )
+
+
+def _fallbacks_by_reason() -> Panel:
+    return graph(
+        "Fallbacks by reason",
+        "Per second. timeout and busy: the arm is too slow for its traffic; unreachable: it is down; refused, "
+        "malformed: it serves another model than this service expects.",
+        "reqps",
+        Query(rate("ctr_fallbacks_total", JOB, by="arm, reason"), "{{arm}}: {{reason}}"),
+        width=QUARTER,
+    )
+
+
+def _revision_in_force() -> Panel:
+    return graph(
+        "Revision in force",
+        "Of the experiments' document, by instance. Instances that differ for more than a second do not share a store, "
+        "or cannot read it.",
+        "short",
+        Query(largest("ctr_experiment_revision", JOB, by="instance"), "{{instance}}"),
+        width=QUARTER,
     )

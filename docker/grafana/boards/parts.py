@@ -40,6 +40,8 @@ class Step(NamedTuple):
 
 
 Steps = tuple[Step, ...]
+Panel = timeseries.Panel | stat.Panel | heatmap.Panel | table.Panel
+PLAIN = (Step(None, GREEN),)
 LOW_IS_BAD = (Step(None, RED), Step(1, GREEN))
 ANY_IS_BAD = (Step(None, GREEN), Step(1e-9, RED))
 
@@ -81,7 +83,7 @@ def graph(
         .span_nulls(60_000)  # a scrape that is missed now and then breaks no line
         .color_scheme(builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .tooltip(_tooltip())
-        .legend(_legend(len(queries)))
+        .legend(_legend())
     )
     if stacked:
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
@@ -108,7 +110,7 @@ def figure(
     description: str,
     unit: str,
     *queries: Query,
-    steps: Steps = (Step(None, GREEN),),
+    steps: Steps = PLAIN,
     width: int = SIXTH,
     decimals: int | None = None,
 ) -> stat.Panel:
@@ -195,6 +197,13 @@ def variable(name: str, label: str, query: str, *, several: bool = True) -> buil
     return chosen.all_value(".*").current(_ALL) if several else chosen
 
 
+def row(made: builders.Dashboard, title: str, *panels: Panel) -> None:
+    """Add a row and its panels, left to right."""
+    made.with_row(builders.Row(title))
+    for panel in panels:
+        made.with_panel(panel)
+
+
 def board(uid: str, title: str, description: str, variables: Sequence[builders.QueryVariable]) -> builders.Dashboard:
     """An empty board: the last half hour, refreshed every ten seconds, linked to the others."""
     made = (
@@ -254,7 +263,7 @@ def _thresholds(steps: Steps) -> builders.ThresholdsConfig:
     )
 
 
-def _legend(queries: int) -> common_builders.VizLegendOptions:
+def _legend() -> common_builders.VizLegendOptions:
     """Names with their latest and largest value."""
     return (
         common_builders.VizLegendOptions()

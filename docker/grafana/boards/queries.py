@@ -43,6 +43,12 @@ def largest(metric: str, *matchers: str, by: str = "") -> str:
     return f"max{_by(by)} ({metric}{_matching(matchers)})"
 
 
+def per_candidate(*matchers: str, by: str) -> str:
+    """Multiplications per candidate, of the models that are served now and not of those that were."""
+    metric = f"ctr_model_flops_per_candidate{_matching(matchers)}"
+    return f"max by ({by}) ({metric} and on (job, instance, model) (ctr_model_info == 1))"
+
+
 def _by(labels: str) -> str:
     return f" by ({labels})" if labels else ""
 
