@@ -63,25 +63,20 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def running(command: list[str], ready: str, log: Path, **environment: str) -> Iterator[None]:
-    """While inside, a program runs; it is ready when GET `ready` is answered. Its output goes to `log`."""
+def started(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """While inside, a program runs, ready or not; its output goes to `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            until(lambda: answers(ready), f"{command[:4]} at {ready}, see {log}", process)
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
 
 
-@contextmanager
-def serving(log: Path, *, port: int, **settings: str) -> Iterator[str]:
-    """While inside, a service with these settings; the URL it is reached at."""
-    url = f"http://127.0.0.1:{port}"
+def service(port: int, **settings: str) -> tuple[list[str], dict[str, str]]:
+    """The command of a service, and the environment that has its settings."""
     environment = {f"CTR_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    with running(command, f"{url}/readyz", log, **environment):
-        yield url
+    return [sys.executable, "-m", "service", "serve", "--port", str(port)], environment

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 import yaml
@@ -96,7 +95,7 @@ def test_every_panel_has_data(running_demo: Demo, path: Path) -> None:
 
 def test_every_rule_is_evaluated_without_an_error(running_demo: Demo) -> None:
     def evaluated() -> list[dict[str, Any]]:
-        groups = httpx.get(f"{running_demo.prometheus}/api/v1/rules").json()["data"]["groups"]
+        groups = running_demo.client.get(f"{running_demo.prometheus}/api/v1/rules").json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"] if rule["health"] != "unknown"]
 
     until(lambda: len(evaluated()) == len(RULES), "an evaluation of every rule")
@@ -116,7 +115,7 @@ def test_a_healthy_demo_calls_nobody(running_demo: Demo) -> None:
 
 def test_what_is_scraped_is_free_of_lint(running_demo: Demo) -> None:
     for url in (running_demo.student, running_demo.teacher, running_demo.watch):
-        done = promtool("check", "metrics", stdin=httpx.get(f"{url}/metrics").text)
+        done = promtool("check", "metrics", stdin=running_demo.client.get(f"{url}/metrics").text)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), url
 
 
