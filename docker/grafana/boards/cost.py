@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as builders
 
 from boards.parts import (
+    HALF,
     QUARTER,
     Panel,
     Query,
@@ -22,6 +23,7 @@ OWN = 'stage="infer", arm="student"'
 """What a job's own model computes: whatever it serves, it calls its student."""
 EXECUTED = 'kind="executed"'
 INFER = "ctr_stage_duration_seconds"
+SCORER = "job:ctr_scorer_seconds_per_million_candidates:rate5m"
 PER_MILLION = "job:ctr_cpu_seconds_per_million_candidates:rate5m"
 
 
@@ -49,9 +51,7 @@ def cost() -> builders.Dashboard:
 
 
 def _headline(made: builders.Dashboard) -> None:
-    per_second = [
-        share(rate(f"{INFER}_sum", job, OWN), rate("ctr_candidates_total", job)) for job in (TEACHER, STUDENT)
-    ]
+    seconds = [f"sum({SCORER}{{{job}}})" for job in (TEACHER, STUDENT)]
     multiplications = [f"max({per_candidate(job, EXECUTED, by='job')})" for job in (TEACHER, STUDENT)]
     processor = [f"sum({PER_MILLION}{{{job}}})" for job in (TEACHER, STUDENT)]
     row(
@@ -60,7 +60,7 @@ def _headline(made: builders.Dashboard) -> None:
         _times(
             "Model's time",
             "Seconds of scoring per candidate, teacher's over student's. Above 1 the student is faster.",
-            per_second,
+            seconds,
         ),
         _times(
             "Multiplications",
@@ -200,17 +200,17 @@ def _processor(made: builders.Dashboard) -> None:
     row(
         made,
         "Processor time",
+        _scorers_seconds(),
         _cpu_seconds_per_million_candidates(),
         _candidates_per_cpu_second(),
-        _cpus_in_use(),
     )
 
 
 def _cpu_seconds_per_million_candidates() -> Panel:
     return graph(
         "CPU seconds per million candidates",
-        "Of workers, everything included but the shadow. What capacity is planned by: candidates per second times "
-        "this, over a million, is cores.",
+        "Of workers, everything included but the shadow; of the student also what it does for requests that it passes "
+        "on. What capacity is planned by: candidates per second times this, over a million, is cores.",
         "s",
         Query(f"{PER_MILLION}{{{BOTH}}}", "{{job}}"),
     )
@@ -225,12 +225,14 @@ def _candidates_per_cpu_second() -> Panel:
     )
 
 
-def _cpus_in_use() -> Panel:
+def _scorers_seconds() -> Panel:
     return graph(
-        "CPUs in use",
-        "By each job, its shadow included.",
-        "short",
-        Query(rate("ctr_cpu_seconds_total", BOTH, by="job"), "{{job}}"),
+        "Scorer's seconds per million candidates",
+        "The model alone, without HTTP, JSON and logs: where student and teacher differ. Measured by the clock, so "
+        "that a crowded machine shows more.",
+        "s",
+        Query(f"{SCORER}{{{BOTH}}}", "{{job}}"),
+        log=True,
     )
 
 
@@ -246,10 +248,12 @@ def _money(made: builders.Dashboard) -> None:
 def _a_million_candidates_cost() -> Panel:
     return graph(
         "A million candidates cost",
-        "Processor time actually used; a machine that idles costs the same. In the currency of the price.",
-        "short",
-        Query(f"{PER_MILLION}{{{BOTH}}} / 3600 * $price", "{{job}}"),
-        width=12,
+        "Processor time actually used, in the currency of the price; a machine that idles costs the same. The "
+        "student's process also passes on the teacher's requests, logs and takes feedback.",
+        "none",
+        Query(f"{SCORER}{{{BOTH}}} / 3600 * $price", "{{job}}: scorer"),
+        Query(f"{PER_MILLION}{{{BOTH}}} / 3600 * $price", "{{job}}: whole process"),
+        width=HALF,
         log=True,
     )
 
@@ -257,14 +261,13 @@ def _a_million_candidates_cost() -> Panel:
 def _a_month_of_this_traffic_costs() -> Panel:
     return graph(
         "A month of this traffic costs",
-        "If every candidate were scored by the one or by the other, at the rate of both jobs together now: what the "
-        "student saves is the gap.",
-        "short",
+        "If the one or the other scored every candidate that both score now, scorer alone: what surrounds it costs the "
+        "same for either. What the student saves is the gap.",
+        "none",
         Query(
-            f"{PER_MILLION}{{{BOTH}}} / 3600 * $price * 30 * 86400 / 1e6 * "
-            f"scalar({rate('ctr_candidates_total', BOTH)})",
+            f"{SCORER}{{{BOTH}}} / 3600 * $price * 30 * 86400 / 1e6 * scalar({rate('ctr_candidates_total', BOTH)})",
             "all by {{job}}",
         ),
-        width=12,
+        width=HALF,
         log=True,
     )

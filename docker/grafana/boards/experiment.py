@@ -257,6 +257,6 @@ def _revision_in_force() -> Panel:
         "Of the experiments' document, by instance. Instances that differ for more than a second do not share a store, "
         "or cannot read it.",
         "short",
-        Query(largest("ctr_experiment_revision", JOB, by="instance"), "{{instance}}"),
+        Query(largest("ctr_experiment_revision", JOB, by="instance") + " > 0", "{{instance}}"),
         width=QUARTER,
     )

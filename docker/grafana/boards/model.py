@@ -54,8 +54,8 @@ def _served(made: builders.Dashboard) -> None:
 def _models() -> Panel:
     return rows_of(
         "Models",
-        "Every model being served: its version, the scorer that answers, its multiplications "
-        "per candidate (executed by the scorer, needed by the equations) and candidates per second.",
+        "Every model being served: its version, the scorer that answers, its multiplications per candidate (executed "
+        "by the scorer, needed by the equations) and candidates per second.",
         Query(f"max by (job, model, version) (ctr_model_info{{{JOB}, {MODEL}}} == 1)", "served"),
         Query(f"max by (job, model, scorer) (ctr_scorer_info{{{JOB}, {MODEL}}} == 1)", "answers"),
         Query(per_candidate(JOB, MODEL, 'kind="executed"', by="job, model"), "executed"),

@@ -181,8 +181,8 @@ def rows_of(title: str, description: str, *queries: Query, hide: Sequence[str] =
     return panel
 
 
-def variable(name: str, label: str, query: str, *, several: bool = True) -> builders.QueryVariable:
-    """A choice among the values of a label, as `label_values(metric, label)` has them."""
+def variable(name: str, label: str, query: str, *, several: bool = True, first: str = "") -> builders.QueryVariable:
+    """A choice among the values of a label, as `label_values(metric, label)` has them; `first` or all to begin with."""
     asked: dict[str, object] = {"query": query, "refId": "variable"}
     chosen = (
         builders.QueryVariable(name)
@@ -194,7 +194,11 @@ def variable(name: str, label: str, query: str, *, several: bool = True) -> buil
         .multi(several)
         .include_all(several)
     )
-    return chosen.all_value(".*").current(_ALL) if several else chosen
+    if first:
+        chosen.current(dashboard.VariableOption(selected=True, text=first, value=first))
+    elif several:
+        chosen.current(_ALL)
+    return chosen.all_value(".*") if several else chosen
 
 
 def row(made: builders.Dashboard, title: str, *panels: Panel) -> None:

@@ -30,7 +30,7 @@ BURN = 'job_slo:ctr_burn:ratio_{window}{{job=~"$job", slo=~".+"}}'
 
 def service() -> builders.Dashboard:
     """The board `ctr-service`."""
-    jobs = variable("job", "Job", "label_values(ctr_workers, job)")
+    jobs = variable("job", "Job", "label_values(ctr_workers, job)", first="student")
     arms = variable("arm", "Arm", f"label_values({REQUESTS}_count{{{JOB}}}, arm)")
     made = board(
         "ctr-service",
@@ -176,7 +176,9 @@ def _traffic(made: builders.Dashboard) -> None:
         made,
         "Traffic",
         _requests_by(
-            "route", "Requests per second by the template of their route; paths that match none are `unmatched`."
+            "route",
+            "Requests per second by the template of their route, those that are asked; paths that match none are "
+            "`unmatched`.",
         ),
         _requests_by(
             "status_class",
@@ -205,7 +207,8 @@ def _candidates_per_request() -> Panel:
 
 def _requests_by(label: str, description: str) -> Panel:
     title = f"Requests by {label.partition('_')[0]}"
-    query = Query(rate(f"{REQUESTS}_count", JOB, by=label), f"{{{{{label}}}}}")
+    expr = rate(f"{REQUESTS}_count", JOB, by=label) + (" > 0" if label == "route" else "")
+    query = Query(expr, f"{{{{{label}}}}}")
     return graph(title, description, "reqps", query, width=QUARTER, stacked=label != "route")
 
 

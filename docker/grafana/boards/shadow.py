@@ -47,10 +47,10 @@ def _gap_of_probabilities() -> Panel:
 def _agreement_on_the_order() -> Panel:
     return graph(
         "Agreement on the order",
-        "Means over requests: Kendall's tau-b of all candidates, overlap of the first ten, rank-biased overlap, and "
-        "how often the first candidate is the same.",
+        "Kendall's tau-b of all candidates (its median: what may be negative has no sum), and means over requests of "
+        "the overlap of the first ten, of rank-biased overlap, and of how often the first candidate is the same.",
         "short",
-        Query(mean("ctr_shadow_kendall_tau", JOB), "Kendall's tau-b"),
+        Query(quantile(0.5, "ctr_shadow_kendall_tau", JOB), "Kendall's tau-b, median"),
         Query(mean("ctr_shadow_top_k_overlap", JOB), "first ten"),
         Query(mean("ctr_shadow_rank_biased_overlap", JOB), "rank-biased overlap"),
         Query(
