@@ -64,7 +64,8 @@ class Nobody:
 def watch(store: EventStore, every_s: float, observer: Observer | None = None) -> Iterator[tuple[str, Verdict]]:
     """Look at every running experiment every `every_s` seconds, for ever; each verdict, harm already stopped.
 
-    A store that does not answer is tried again at the next look. The observer is told of everything seen.
+    A store that does not answer is tried again at the next look. The observer is told of everything seen. Looks that
+    take long come less often: half of the time at most is spent on them.
     """
     told = observer or Nobody()
     live = Live(store, lambda: ([], []))  # it only ever throws switches, and those name no model
@@ -81,7 +82,8 @@ def watch(store: EventStore, every_s: float, observer: Observer | None = None) -
         except StoreError as error:
             told.failed()
             logger.warning("%s; looked at again in %g s", error, every_s)
-        time.sleep(max(0.0, every_s - (time.monotonic() - begun)))
+        took_s = time.monotonic() - begun
+        time.sleep(max(every_s - took_s, took_s))
 
 
 def _look(store: EventStore, live: Live, experiment: Experiment, told: Observer) -> Verdict | None:

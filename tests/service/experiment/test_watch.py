@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +46,15 @@ def test_a_stopped_experiment_is_not_looked_at_again(store: SqlStore) -> None:
     next(looks)
     fill(store, document(phase=2), SAME)
     assert next(looks)[1].verdict != "stop_harm"
+
+
+def test_at_most_half_of_the_time_is_spent_looking(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, document(), SAME)
+    slept: list[float] = []
+    monkeypatch.setattr("service.experiment.watch.time.sleep", slept.append)
+    looks = watch(store, every_s=0.0)
+    begun = time.monotonic()
+    next(looks)
+    looked_s = time.monotonic() - begun
+    next(looks)
+    assert slept[0] > 0.5 * looked_s
