@@ -93,6 +93,14 @@ def test_every_panel_has_data(running_demo: Demo, path: Path) -> None:
         pytest.fail("no data: " + "\n".join(wanting))
 
 
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_what_marks_a_boards_time_can_be_asked(running_demo: Demo, path: Path) -> None:
+    marks = orjson.loads(path.read_bytes())["annotations"]["list"]
+    assert [mark["name"] for mark in marks] == ["Revisions of the experiments", "Alerts"]
+    for mark in marks:
+        running_demo.query(mark["expr"])  # nothing may have happened; an error is an error
+
+
 def test_every_rule_is_evaluated_without_an_error(running_demo: Demo) -> None:
     def evaluated() -> list[dict[str, Any]]:
         groups = running_demo.client.get(f"{running_demo.prometheus}/api/v1/rules").json()["data"]["groups"]

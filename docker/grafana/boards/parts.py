@@ -227,7 +227,7 @@ def board(uid: str, title: str, description: str, variables: Sequence[builders.Q
             .keep_time(keep_time=True)
             .include_vars(include_vars=True)
         )
-        .annotation(_restarts())
+        .annotation(_revisions())
         .annotation(_alerts())
     )
     for one in variables:
@@ -238,7 +238,7 @@ def board(uid: str, title: str, description: str, variables: Sequence[builders.Q
 _ALL = dashboard.VariableOption(selected=True, text="All", value="$__all")
 
 
-def _restarts() -> builders.AnnotationQuery:
+def _revisions() -> builders.AnnotationQuery:
     expr = "changes(ctr_experiment_revision[1m]) > 0"
     return _marks("Revisions of the experiments", expr, "#8AB8FF")
 
