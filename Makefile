@@ -19,7 +19,8 @@ export CTR_BUNDLES := $(BUNDLES)
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
   bench-report bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
-  prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability fuzz-native lock clean
+  prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
+  dashboards manifests picture fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +35,7 @@ check: .venv/installed  ## lint, format, types, import contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy docker/grafana/boards
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
@@ -74,6 +76,18 @@ bench-report: .venv/installed  ## what a report on a million feedback events cos
 
 bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
+
+dashboards: .venv/installed  ## write docker/grafana/dashboards/*.json from docker/grafana/boards
+	cd docker/grafana && ../../$(BIN)/python -m boards
+
+manifests: .venv/installed  ## render the Kubernetes manifests into build/kubernetes
+	mkdir -p build/kubernetes
+	for part in overlays/student overlays/teacher overlays/canary monitoring kserve; do \
+	  $(BIN)/kubectl kustomize docker/kubernetes/$$part > build/kubernetes/$$(basename $$part).yaml || exit 1; \
+	done
+
+picture: $(BUNDLES)/student/CURRENT  ## the README's picture of the live page, of a real experiment; needs chromium
+	$(BIN)/python -m loadtest.picture $(BOTH)
 
 traffic: $(BUNDLES)/student/CURRENT  ## a service of its own, users with a known taste, and the report; TRAFFIC="--lift 0.1"
 	$(BIN)/python -m loadtest.traffic --serve --bundle $(BUNDLES)/student $(TRAFFIC)
