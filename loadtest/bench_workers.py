@@ -13,8 +13,6 @@ import os
 import re
 import selectors
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,6 +24,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from loadtest.launch import cpu_s, launched, without_settings
 from service.bundle import read_bundle
 
 CONNECTIONS = 16
@@ -34,7 +33,6 @@ SIZES = (1, 200, 2000)
 REPETITIONS = 5
 SECONDS = 1.0
 """Of one repetition; services and sizes take turns."""
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +62,6 @@ class Service:
         return sum(cpu_s(pid) for pid in self.processes)
 
 
-def cpu_s(pid: int) -> float:
-    """User and system CPU seconds of a process so far."""
-    numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(numbers[11]) + int(numbers[12])) / TICK
-
-
 @contextmanager
 def serving(bundle: Path, workers: int, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
     """A service with so many workers on a free port; raises RuntimeError if it does not come up.
@@ -79,19 +71,10 @@ def serving(bundle: Path, workers: int, settings: Mapping[str, str] | None = Non
         workers: processes that answer.
         settings: further variables `CTR_*`, which are then the only ones; without, this process's own and no events.
     """
-    options = ["--student-bundle", str(bundle), "--port", "0", "--workers", str(workers)]
-    command = [sys.executable, "-m", "service", "serve", *options]
-    given = {"CTR_EVENTS": ""} if settings is None else settings
-    kept = {name: value for name, value in os.environ.items() if settings is None or not name.startswith("CTR_")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**kept, **given}) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            found = re.match(r"serving .* on http://127\.0\.0\.1:(\d+)", line)
-            if found is None:
-                raise RuntimeError(f"the service said {line!r}, expected where it serves; try `{' '.join(command)}`")
-            yield Service(int(found[1]), _workers(process.pid) or [process.pid])
-        finally:
-            process.terminate()
+    options = ("--student-bundle", str(bundle), "--port", "0", "--workers", str(workers))
+    environment = {**os.environ, "CTR_EVENTS": ""} if settings is None else {**without_settings(), **settings}
+    with launched(("-m", "service", "serve", *options), environment, name="the service") as endpoint:
+        yield Service(endpoint.port, _workers(endpoint.pid) or [endpoint.pid])
 
 
 def _workers(pid: int) -> list[int]:

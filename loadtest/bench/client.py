@@ -31,10 +31,16 @@ class Answer:
 
 
 class Connection:
-    """Of one client with the server on a local port."""
+    """Of one client with a server.
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    Args:
+        port: where it listens.
+        host: its name or address.
+        timeout_s: longest wait for it to connect, or to send or take something.
+    """
+
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout_s: float = TIMEOUT_S) -> None:
+        self._socket = socket.create_connection((host, port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:

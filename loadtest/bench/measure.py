@@ -13,10 +13,11 @@ from loadtest.bench.apps import RowsModel
 from loadtest.bench.bundles import Subject
 from loadtest.bench.client import Answer, Connection, get, steady_latencies
 from loadtest.bench.points import Point
-from loadtest.bench.servers import EMPTY, OURS, Endpoint, Server
+from loadtest.bench.servers import EMPTY, OURS, Server
 from loadtest.bench.stages import StageSums, microseconds_between, read_stages
 from loadtest.bench.wire import Sample, WireForm, make_samples
 from loadtest.bench.wrk import Load, LoadError, run_wrk, write_requests
+from loadtest.launch import Endpoint
 
 TOLERANCE = 1e-5
 """Largest accepted gap between an answered probability and the rows graph's."""

@@ -16,9 +16,10 @@ from loadtest.bench.bundles import make_subject, native_scorer
 from loadtest.bench.inprocess import time_in_process
 from loadtest.bench.measure import Bench, Outcome, Steady
 from loadtest.bench.points import ALONE, CANDIDATES, Point
-from loadtest.bench.servers import Endpoint, running, servers
+from loadtest.bench.servers import running, servers
 from loadtest.bench.summary import ShapeResult
 from loadtest.bench.wrk import LoadError
+from loadtest.launch import Endpoint
 from training.progress import console, steps
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 from loadtest.bench.client import Connection, get
-from loadtest.bench.servers import Endpoint, Server, running
+from loadtest.bench.servers import Server, running
+from loadtest.launch import Endpoint
 from loadtest.proof.teacher import ADMIN, put
 from service.experiment.document import check
 

@@ -33,8 +33,9 @@ import orjson
 import typer
 
 from loadtest.bench.client import Connection as Wire
-from loadtest.bench.servers import Endpoint, Server, running
+from loadtest.bench.servers import Server, running
 from loadtest.bench_workers import http_request
+from loadtest.launch import Endpoint
 from loadtest.proof.checks import Check, show
 from service.bundle import read_bundle
 from service.experiment.assignment import Assigner

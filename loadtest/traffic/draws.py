@@ -37,6 +37,7 @@ class Stream(IntEnum):
     UNKNOWN = 10
     FORGED = 11
     COUNTERFACTUAL = 12
+    FEEDBACK = 13
 
 
 def uniforms(stream: Stream, seed: int, *keys: Keys) -> Numbers:

@@ -14,9 +14,10 @@ from loadtest.bench.bundles import Subject
 from loadtest.bench.inprocess import BEST_GRAPH, NATIVE, ROWS_GRAPH, time_in_process
 from loadtest.bench.measure import Bench
 from loadtest.bench.points import Point, centre_plan, full_plan
-from loadtest.bench.servers import ONNXRUNTIME, REFERENCE, Endpoint, Server, running, servers
+from loadtest.bench.servers import ONNXRUNTIME, REFERENCE, Server, running, servers
 from loadtest.bench.wire import Message, Sample, WireForm
 from loadtest.bench.wrk import LoadError, installed
+from loadtest.launch import Endpoint
 from service.scoring.native_scorer import NotBuiltError, extension
 
 STRANGE = dataclasses.replace(
