@@ -63,17 +63,20 @@ class Service:
 
 
 @contextmanager
-def serving(bundle: Path, workers: int, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
+def serving(
+    bundle: Path, workers: int, settings: Mapping[str, str] | None = None, core: int | None = None
+) -> Iterator[Service]:
     """A service with so many workers on a free port; raises RuntimeError if it does not come up.
 
     Args:
         bundle: the student's.
         workers: processes that answer.
         settings: further variables `CTR_*`, which are then the only ones; without, this process's own and no events.
+        core: the only one it may use; any without.
     """
     options = ("--student-bundle", str(bundle), "--port", "0", "--workers", str(workers))
     environment = {**os.environ, "CTR_EVENTS": ""} if settings is None else {**without_settings(), **settings}
-    with launched(("-m", "service", "serve", *options), environment, name="the service") as endpoint:
+    with launched(("-m", "service", "serve", *options), environment, name="the service", core=core) as endpoint:
         yield Service(endpoint.port, _workers(endpoint.pid) or [endpoint.pid])
 
 

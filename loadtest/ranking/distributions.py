@@ -1,7 +1,7 @@
 """How much, how often, which: the distributions that traffic is drawn from, each from a generator with a seed.
 
 Users are as active as `loadtest.traffic.users` has them. Items follow the same law, steeper: of 4,000 items the most
-popular hundredth gets a quarter of the candidates, so that caches see what they would see. Candidate counts are
+popular hundredth gets a fifth of the draws, so that caches see what they would see. Candidate counts are
 log-normal, clipped: most requests rank about a hundred candidates, one in a hundred ranks over five hundred. A session
 asks for several pages with one context. Replaying a log would be more faithful to one site, and needs that site's log.
 """

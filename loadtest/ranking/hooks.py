@@ -33,6 +33,8 @@ class _State:
 
     failed = False
     reported: Run | None = None
+    feedback: Any = None
+    """The green thread that sends it."""
 
 
 def add_arguments(parser: Any, **_: Any) -> None:
@@ -60,7 +62,7 @@ def start(environment: Any, **_: Any) -> None:
         return
     RankingUser.current = run
     gevent.spawn(watch_loop, run)
-    gevent.spawn(send_feedback, run, environment)
+    _State.feedback = gevent.spawn(send_feedback, run, environment)
 
 
 def _prepared_run(plan: Plan) -> Run:
@@ -102,7 +104,8 @@ def finish(environment: Any, **_: Any) -> None:
     run = RankingUser.current
     if run is None or run is _State.reported:
         return
-    _State.reported = run
+    _State.reported, run.ended = run, True
+    _State.feedback.join(timeout=run.plan.timeout_s)
     figures = run.figures(clock())
     verdict, reasons = judged(figures, run.plan.budget)
     environment.process_exit_code = int(verdict)

@@ -89,7 +89,10 @@ class Writer:
         self._traffic = traffic
         self._start = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: "
         self._items = known.items
-        self._context = list(known.context.items())
+        self._context = {
+            name: (values, choices(Stream.CONTEXT, traffic.seed, np.arange(traffic.users), place, among=len(values)))
+            for place, (name, values) in enumerate(known.context.items())
+        }
         self._columns = {
             name: _made_up(values, traffic.seed, position)
             for position, (name, values) in enumerate(known.candidate.items())
@@ -113,11 +116,7 @@ class Writer:
         return {**asked, "candidates": {name: [column[i] for i in items] for name, column in self._columns.items()}}
 
     def _context_of(self, user: int) -> dict[str, Value]:
-        seed = self._traffic.seed
-        return {
-            name: values[choices(Stream.CONTEXT, seed, user, position, among=len(values))[0]]
-            for position, (name, values) in enumerate(self._context)
-        }
+        return {name: values[drawn_U[user]] for name, (values, drawn_U) in self._context.items()}
 
     def _clicked_to(self, page: Page) -> list[int] | None:
         """At rank k an item is clicked if its draw is below e(k) · a: true for the first ranks, as e falls."""

@@ -35,6 +35,8 @@ class Run:
         self.timeline = Timeline(plan.stages)
         self.records = [StageRecord() for _ in plan.stages]
         self.started_s = started_s
+        self.ended = False
+        """Whether somebody stopped it, before its time or after."""
         self.in_flight = 0
         self.events: list[Event] = []
         self._next = cycle(requests)
@@ -62,8 +64,8 @@ class Run:
     def over(self, now_s: float) -> bool:
         """Whether all that was due is answered, or has had the time to be."""
         past_s = now_s - self.started_s - self.timeline.seconds
-        if past_s < 0:
-            return False
+        if self.ended or past_s < 0:
+            return self.ended
         waiting = self.in_flight > 0 or (self.plan.loop == OPEN and self.left)
         return not waiting or past_s > 2 * self.plan.timeout_s
 

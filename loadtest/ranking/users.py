@@ -189,7 +189,7 @@ def _post(run: Run, environment: Any, line: Line, body: bytes) -> None:
 def watch_loop(run: Run) -> None:
     """Look at this process every PERIOD_S until the stages are over; the lag is how late each look comes."""
     run.watch.look(0, clock(), 0.0)
-    while (stage := run.stage_at(clock())) < len(run.records):
+    while (stage := run.stage_at(clock())) < len(run.records) and not run.ended:
         wanted_s = clock() + PERIOD_S
         gevent.sleep(PERIOD_S)
         now_s = clock()

@@ -76,9 +76,11 @@ class Watch:
 def bottleneck(usage: Usage, limits: Limits) -> str:
     """Why the generator, and not the service, decided a stage's figures; empty if it did not."""
     found = []
+    took = f"the generator took {usage.own_cores:.2f} of its core"
     if usage.own_cores > limits.cores:
-        found.append(f"the generator took {usage.own_cores:.2f} of its core, expected at most {limits.cores:g}")
+        found.append(f"{took}, expected at most {limits.cores:g}")
     lag_ms = usage.lag.quantile(0.99)
     if lag_ms > limits.lag_ms:
-        found.append(f"its event loop lagged {lag_ms:.1f} ms (p99), expected at most {limits.lag_ms:g}")
+        others = "" if found else f"; {took}, others have the rest"
+        found.append(f"its event loop lagged {lag_ms:.1f} ms (p99), expected at most {limits.lag_ms:g}{others}")
     return "; ".join(found)

@@ -14,23 +14,11 @@ import typer
 
 from loadtest.traffic.misbehaviour import Misbehaviour
 from loadtest.traffic.run import Crowd, Run, run
-from loadtest.traffic.serve import Served, Wanted, experiment_service, report
+from loadtest.traffic.serve import EXPERIMENT, Served, Wanted, experiment_service, report
 from loadtest.traffic.simulate import Plan
 from loadtest.traffic.summary import as_json, faults, tables
 from service.bundle import BundleError, replace_file
 from training.progress import console, results
-
-EXPERIMENT = """\
-default = "student"
-
-[[experiments]]
-name = "traffic"
-arms = [
-  { name = "control", model = "student", weight = 5000 },
-  { name = "treatment", model = "student", weight = 5000 },
-]
-"""
-"""What --serve runs where no experiment is given: two arms that differ by the injected lift alone."""
 
 
 def main(  # noqa: PLR0917 - each is an option, given by its name

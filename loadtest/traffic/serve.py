@@ -13,6 +13,18 @@ from pathlib import Path
 
 from loadtest.bench_workers import Service, serving
 
+EXPERIMENT = """\
+default = "student"
+
+[[experiments]]
+name = "traffic"
+arms = [
+  { name = "control", model = "student", weight = 5000 },
+  { name = "treatment", model = "student", weight = 5000 },
+]
+"""
+"""What is run where nothing else is given: two arms of one model, which differ by an injected lift alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
@@ -48,6 +60,8 @@ class Wanted:
     """Further variables of its settings."""
     store: str | None = None
     """URL of the event store, empty for none; a new SQLite file where it is left out."""
+    core: int | None = None
+    """The only one it may use; any without."""
 
 
 @contextmanager
@@ -60,7 +74,7 @@ def experiment_service(wanted: Wanted, folder: Path) -> Iterator[Served]:
     admin_token = secrets.token_urlsafe(16)
     store = f"sqlite:{folder / 'events.sqlite3'}" if wanted.store is None else wanted.store
     settings = _settings(wanted, folder, store, admin_token)
-    with serving(wanted.student, wanted.workers, settings) as service:
+    with serving(wanted.student, wanted.workers, settings, wanted.core) as service:
         yield Served(service=service, settings=settings, store=store, admin_token=admin_token)
 
 

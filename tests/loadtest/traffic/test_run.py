@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.traffic.__main__ import EXPERIMENT
 from loadtest.traffic.misbehaviour import Misbehaviour
 from loadtest.traffic.run import Crowd, Run, run
-from loadtest.traffic.serve import Wanted, experiment_service
+from loadtest.traffic.serve import EXPERIMENT, Wanted, experiment_service
 from loadtest.traffic.simulate import Plan
 from loadtest.traffic.summary import expected_results, faults
 from service.events.reading import read_phase
