@@ -1,6 +1,6 @@
 """Realistic load on a running service, by locust: `GEVENT_BACKEND=select locust -f loadtest/locustfile.py --host URL`.
 
-The whole of it is in `loadtest.ranking`; `--help` lists its options under "Ranking load".
+The whole of it is in `loadtest.ranking`; `python -m loadtest.ranking.options` lists what may follow.
 """
 
 from locust import events

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from loadtest.bench.wrk import LoadError
 from loadtest.ranking.compare import Bench, Found, Schedule, Tell, compare, doubts, ratios
 from loadtest.ranking.plot import draw
+from loadtest.ranking.prepared import Traffic
 from loadtest.ranking.record import StageFigures
 from loadtest.ranking.report import HEADINGS, cells, html_page, html_table
 from service.bundle import BundleError, read_bundle, replace_file
@@ -41,6 +42,7 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
     candidates: Annotated[float, typer.Option(min=1, help="Median of a request.")] = 100,
     feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of requests with feedback.")] = 0.2,
     connections: Annotated[int, typer.Option(min=1, help="Of the open loop.")] = 64,
+    prepared: Annotated[int, typer.Option(min=1, help="Requests made ahead.")] = Traffic.requests,
     seed: Annotated[int, typer.Option(help="The same seed gives the same requests.")] = 1,
     out: Annotated[Path, typer.Option(help="Where reports, figures and the picture go.")] = Path("build/loadtest"),
 ) -> None:
@@ -51,7 +53,7 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
         for bundle in (student_bundle, teacher_bundle):
             read_bundle(bundle)
         options = ["--candidates", f"{candidates:g}", "--feedback", f"{feedback:g}", "--seed", str(seed)]
-        options += ["--connections", str(connections), "--error-ratio", str(ERRORS)]
+        options += ["--connections", str(connections), "--error-ratio", str(ERRORS), "--prepared", str(prepared)]
         with _progress(schedule.planned_s) as tell:
             bench = Bench(
                 schedule=schedule,

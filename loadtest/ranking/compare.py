@@ -34,7 +34,7 @@ IDLE = 0.8
 class Schedule:
     """How long and how much."""
 
-    seconds: float = 12.0
+    seconds: float = 15.0
     """Of every measured stage."""
     shares: tuple[float, ...] = (0.25, HALF, 0.75, 0.9)
     """Of the capacity, ascending: what a service could not take in one stage it has not left for the next."""

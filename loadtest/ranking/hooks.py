@@ -123,3 +123,4 @@ def register(events: Any) -> None:
     events.init.add_listener(check_environment)
     events.test_start.add_listener(start)
     events.test_stop.add_listener(finish)
+    events.quitting.add_listener(finish)  # of a run that a signal ends: the exit status is read after this

@@ -1,5 +1,8 @@
 """Options of the locustfile, on locust's command line and in its web page, and what they mean.
 
+    python -m loadtest.ranking.options
+
+prints them; `locust --help` knows locust's own alone.
 Each has an environment variable `LOAD_` + its name; `CTR_` is the service's, which refuses what it does not know.
 """
 
@@ -171,3 +174,18 @@ def _at_least(given: Namespace, name: str, least: float, *, above: bool = False)
     if not (got > least if above else got >= least):
         expected = f"above {least:g}" if above else f"at least {least:g}"
         raise ValueError(f"--{name.replace('_', '-')}: got {got:g}, expected {expected}")
+
+
+def main() -> None:
+    """Print every option, with its environment variable."""
+    from configargparse import ArgumentParser as Parser  # type: ignore[import-untyped] # noqa: PLC0415 - locust's own
+
+    parser = Parser(
+        prog="GEVENT_BACKEND=select locust -f loadtest/locustfile.py --host URL", usage="%(prog)s [options]"
+    )
+    add_options(parser)
+    parser.print_help()
+
+
+if __name__ == "__main__":
+    main()

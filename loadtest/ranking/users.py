@@ -82,7 +82,7 @@ class RankingUser(User):
         if run is None:
             gevent.sleep(PERIOD_S)
             return
-        self._line = Line(run.plan.site, run.plan.timeout_s)
+        self._line = self._line or Line(run.plan.site, run.plan.timeout_s)
         if run.plan.loop == OPEN:
             self._arrive(run, self._line)
         else:
