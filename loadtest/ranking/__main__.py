@@ -20,6 +20,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from loadtest.bench.wrk import LoadError
+from loadtest.ranking.budget import Budget, Verdict, judged
 from loadtest.ranking.compare import Bench, Found, Schedule, Tell, compare, doubts, ratios
 from loadtest.ranking.plot import draw
 from loadtest.ranking.prepared import Traffic
@@ -46,7 +47,8 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
     seed: Annotated[int, typer.Option(help="The same seed gives the same requests.")] = 1,
     out: Annotated[Path, typer.Option(help="Where reports, figures and the picture go.")] = Path("build/loadtest"),
 ) -> None:
-    """Measure both; exit with 1 if one could not be, or answered wrongly."""
+    """Measure both; exit with 1 if one could not be or answered wrongly, with 3 if the generator was the bottleneck."""
+    load_average = os.getloadavg()[0]
     try:
         schedule = Schedule(seconds=seconds, shares=_shares(shares), warm_up_s=warm_up_s)
         service_core, generator_core = _cores()
@@ -65,21 +67,25 @@ def main(  # noqa: PLR0917 - each is an option, given by its name
             found = compare(bench, student_bundle, teacher_bundle, tell)
     except (BundleError, LoadError, ValueError, OSError) as error:
         _stop(str(error))
-    _report(found, f"{candidates:g} candidates (median), sessions, feedback of {feedback:.0%}", out)
-    raise typer.Exit(1 if any(stage.error_ratio > ERRORS for stages in found.values() for stage in stages) else 0)
+    _report(found, f"{candidates:g} candidates (median), sessions, feedback of {feedback:.0%}", load_average, out)
+    verdicts = {judged(stages, Budget(error_ratio=ERRORS))[0] for stages in found.values()}
+    raise typer.Exit(Verdict.MISSED if Verdict.MISSED in verdicts else max(verdicts))
 
 
-def _report(found: Found, traffic: str, out: Path) -> None:
+def _report(found: Found, traffic: str, load_average: float, out: Path) -> None:
     for side, stages in found.items():
         table = results_table(f"{side}: {traffic}", *COLUMNS)
         for stage in stages:
             table.add_row(*_row(stage))
         results.print(table)
     lines = [*ratios(found), *doubts(found)]
+    lines.append(
+        f"load average at the start {load_average:.1f}; expected under 0.2, or other processes are measured too"
+    )
     for line in lines:
         results.print(line, highlight=False, markup=False)
     picture = draw(found, f"Latency against throughput: {traffic}", out / "latency.png")
-    described = {"load_average": os.getloadavg()[0], "cores": os.cpu_count(), "traffic": traffic}
+    described = {"load_average_at_start": load_average, "cores": os.cpu_count(), "traffic": traffic}
     sides = {side: [asdict(stage) for stage in stages] for side, stages in found.items()}
     figures = orjson.dumps({"run": described, "notes": lines, **sides}, option=orjson.OPT_INDENT_2)
     replace_file(out / "figures.json", figures)

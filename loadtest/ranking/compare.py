@@ -9,6 +9,7 @@ two answer equally many requests.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,17 +129,14 @@ def ratios(found: Found) -> list[str]:
     """What the student has over the teacher, a line each."""
     stages = {side: {stage.name: stage for stage in figures} for side, figures in found.items()}
     student, teacher = stages[STUDENT], stages[TEACHER]
-    lines = [_times("requests/s at capacity", student[CAPACITY].requests_per_s, teacher[CAPACITY].requests_per_s)]
+    lines = [_times("requests/s at capacity", "requests_per_s", student[CAPACITY], teacher[CAPACITY])]
     if EQUAL in student and f"{HALF:.0%}" in teacher:
         ours, theirs = student[EQUAL], teacher[f"{HALF:.0%}"]
-        at = f"at {ours.load:,.0f} requests/s"
-        lines += [
-            _times(f"p50 {at}, teacher over student", theirs.p50_ms, ours.p50_ms),
-            _times(f"p99 {at}, teacher over student", theirs.p99_ms, ours.p99_ms),
-            _times(f"CPU per candidate {at}, teacher over student", theirs.cpu_s_per_million, ours.cpu_s_per_million),
-        ]
+        for what, figure in (("p50", "p50_ms"), ("p99", "p99_ms"), ("CPU per candidate", "cpu_s_per_million")):
+            lines.append(_times(f"{what} at {ours.load:,.0f} requests/s, teacher over student", figure, theirs, ours))
     return lines
 
 
-def _times(what: str, more: float, less: float) -> str:
-    return f"{what}: {more / less:.1f} times" if less else f"{what}: not known"
+def _times(what: str, figure: str, more: StageFigures, less: StageFigures) -> str:
+    ratio = getattr(more, figure) / getattr(less, figure) if getattr(less, figure) else math.nan
+    return f"{what}: {ratio:.1f} times{' (not valid)' if more.bottleneck or less.bottleneck else ''}"

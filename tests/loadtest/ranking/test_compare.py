@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from loadtest.ranking.budget import Verdict
 from loadtest.ranking.compare import CAPACITY, EQUAL, STUDENT, TEACHER, Schedule, doubts, ratios
 from loadtest.ranking.generator import figures_of
 from loadtest.ranking.record import StageFigures
@@ -36,6 +37,14 @@ def test_ratios_compare_the_two_where_both_answer_equally_many_requests(figures:
         "CPU per candidate at 50 requests/s, teacher over student: 20.0 times",
     ]
     assert doubts(found) == []
+
+
+def test_a_ratio_of_what_is_not_valid_is_not_valid(figures: Figures) -> None:
+    found = {
+        STUDENT: [figures(name=CAPACITY, bottleneck="the generator took 0.95 of its core")],
+        TEACHER: [figures(name=CAPACITY)],
+    }
+    assert ratios(found) == ["requests/s at capacity: 1.0 times (not valid)"]
 
 
 def test_whatever_spoils_a_figure_is_said(figures: Figures) -> None:
@@ -72,7 +81,8 @@ def run(bundles: Path, folder: Path, *options: str) -> subprocess.CompletedProce
 def test_student_and_teacher_end_in_a_table_a_page_and_a_picture(bundles: Path, tmp_path: Path) -> None:
     short = ("--seconds", "1", "--warm-up-s", "0.2", "--shares", "0.1", "--candidates", "4", "--prepared", "50")
     ended = run(bundles, tmp_path, *short)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    valid = "not valid" not in ended.stdout  # a machine that is busy with other things may have no time to ask
+    assert ended.returncode == (Verdict.MET if valid else Verdict.NOT_VALID), ended.stdout + ended.stderr
     assert "s left" in ended.stderr
     found = orjson.loads((tmp_path / "figures.json").read_bytes())
     assert [stage["name"] for stage in found[TEACHER]] == [CAPACITY, "10%"]
