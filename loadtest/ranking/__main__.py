@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from html import escape
@@ -37,7 +37,7 @@ COLUMNS = ("stage", "load", "req/s", "cand/s", "p50 ms", "p95 ms", "p99 ms", "CP
 def main(  # noqa: PLR0917 - each is an option, given by its name
     student_bundle: Annotated[Path, typer.Option(help="Student's bundle.")] = Path("bundles/student"),
     teacher_bundle: Annotated[Path, typer.Option(help="Teacher's bundle.")] = Path("bundles/teacher"),
-    seconds: Annotated[float, typer.Option(min=1, help="Of every measured stage.")] = Schedule.seconds,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Of every measured stage.")] = Schedule.seconds,
     warm_up_s: Annotated[float, typer.Option(min=0.1, help="Before the first stage of each run.")] = Schedule.warm_up_s,
     shares: Annotated[str, typer.Option(help="Of the capacity, ascending.")] = "0.25,0.5,0.75,0.9",
     candidates: Annotated[float, typer.Option(min=1, help="Median of a request.")] = 100,
@@ -78,28 +78,33 @@ def _report(found: Found, traffic: str, load_average: float, out: Path) -> None:
         for stage in stages:
             table.add_row(*_row(stage))
         results.print(table)
-    lines = [*ratios(found), *doubts(found)]
-    lines.append(
-        f"load average at the start {load_average:.1f}; expected under 0.2, or other processes are measured too"
-    )
-    for line in lines:
+    gains, notes = ratios(found), [*doubts(found), _machine(load_average)]
+    for line in (*gains, *notes):
         results.print(line, highlight=False, markup=False)
     picture = draw(found, f"Latency against throughput: {traffic}", out / "latency.png")
     described = {"load_average_at_start": load_average, "cores": os.cpu_count(), "traffic": traffic}
     sides = {side: [asdict(stage) for stage in stages] for side, stages in found.items()}
-    figures = orjson.dumps({"run": described, "notes": lines, **sides}, option=orjson.OPT_INDENT_2)
+    figures = orjson.dumps({"run": described, "ratios": gains, "notes": notes, **sides}, option=orjson.OPT_INDENT_2)
     replace_file(out / "figures.json", figures)
-    rows = [[f"{side}: {name}", *rest] for side, stages in found.items() for name, *rest in map(cells, stages)]
-    notes = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    parts = (
-        "<h1>Student against teacher</h1>",
-        notes,
-        html_table(HEADINGS, rows),
-        f'<img src="{picture.name}" alt="">',
-    )
-    replace_file(out / "report.html", html_page("Student against teacher", parts).encode())
+    replace_file(out / "report.html", _page(found, traffic, gains, notes, picture.name).encode())
     for path in (out / "figures.json", out / "report.html", picture):
         console.print(f"wrote {path}", highlight=False)
+
+
+def _machine(load_average: float) -> str:
+    return f"load average at the start {load_average:.1f}; expected under 0.2, or other processes are measured too"
+
+
+def _page(found: Found, traffic: str, gains: Sequence[str], notes: Sequence[str], picture: str) -> str:
+    rows = [[f"{side}: {name}", *rest] for side, stages in found.items() for name, *rest in map(cells, stages)]
+    first, last = ("".join(f"<li>{escape(line)}</li>" for line in lines) for lines in (gains, notes))
+    parts = (
+        f"<h1>Student against teacher</h1><p>{escape(traffic)}</p><ul>{first}</ul>",
+        f'<p><img src="{picture}" alt="Latency against throughput" width="900"></p>',
+        html_table(HEADINGS, rows),
+        f"<ul>{last}</ul>",
+    )
+    return html_page("Student against teacher", parts)
 
 
 def _row(stage: StageFigures) -> list[str]:

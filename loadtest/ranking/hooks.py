@@ -16,7 +16,7 @@ from locust.runners import LocalRunner
 from loadtest.launch import cpu_s
 from loadtest.ranking.budget import Verdict, judged
 from loadtest.ranking.known import NotKnownError, described, learn
-from loadtest.ranking.options import OPEN, Plan, add_options, plan_of
+from loadtest.ranking.options import Plan, add_options, plan_of
 from loadtest.ranking.prepared import prepare
 from loadtest.ranking.report import table, write_report
 from loadtest.ranking.run import Run
@@ -81,7 +81,10 @@ def _prepared_run(plan: Plan) -> Run:
 
 
 class StagesShape(LoadTestShape):
-    """As many users as the stage has, or as an open loop has connections; ends when the stages are over."""
+    """All users from the first instant, who themselves know when it is their turn; ends when the stages are over.
+
+    locust asks a shape once a second: users who came by its ticks would come up to a second late.
+    """
 
     use_common_options = True
 
@@ -90,13 +93,17 @@ class StagesShape(LoadTestShape):
         if _State.failed:
             return None
         run = RankingUser.current
-        if run is None or run is _State.reported:
+        if run is not None and run is not _State.reported:
+            return None if run.over(clock()) else self._all(run.plan)
+        try:
+            environment: Any = getattr(self.runner, "environment", None)
+            return self._all(plan_of(environment.parsed_options, environment.host))
+        except ValueError:  # which the start of the run will tell
             return 1, 1.0
-        if run.over(clock()):
-            return None
-        stage = run.plan.stages[min(run.stage_at(clock()), len(run.plan.stages) - 1)]
-        users = run.plan.connections if run.plan.loop == OPEN else round(stage.load)
-        return users, float(users)
+
+    @staticmethod
+    def _all(plan: Plan) -> tuple[int, float]:
+        return plan.users, float(plan.users)
 
 
 def finish(environment: Any, **_: Any) -> None:

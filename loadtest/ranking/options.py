@@ -52,6 +52,11 @@ class Plan:
     """Folder for our report; empty for none."""
     server_pid: int | None
 
+    @property
+    def users(self) -> int:
+        """Most users at a time."""
+        return self.connections if self.loop == OPEN else round(max(stage.load for stage in self.stages))
+
 
 class Option(NamedTuple):
     """One option of the command line."""

@@ -46,7 +46,7 @@ HEADINGS = (
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse}td,th{padding:.3rem .7rem;border-bottom:1px solid #ddd;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}.bad{color:#a33}.wide{overflow-x:auto}"
+    "td{white-space:nowrap}td:first-child,th:first-child{text-align:left}.bad{color:#a33}.wide{overflow-x:auto}"
 )
 
 

@@ -45,11 +45,15 @@ class Run:
             self._arrivals = arrivals(self.timeline, plan.arrivals, plan.traffic.seed)
         self.left = True
         """Whether an open loop has requests left to send."""
-        self._ids, self._prefix = count(), secrets.token_hex(4)
+        self._ids, self._prefix, self._places = count(), secrets.token_hex(4), count()
 
     def request(self) -> tuple[Prepared, str]:
         """The next request and its id, of ID_LENGTH characters."""
         return next(self._next), f"{self._prefix}{next(self._ids):012x}"
+
+    def enrolled(self) -> int:
+        """Place of a new user of a closed loop among all, from 0."""
+        return next(self._places)
 
     def arrival(self) -> Arrival | None:
         """The next request of an open loop, its time on this run's clock; None when no more are due."""

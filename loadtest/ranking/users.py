@@ -104,7 +104,11 @@ class RankingUser(User):
                 self._exchange(run, line, arrival.stage, arrival.due_s)
 
     def _think(self, run: Run, line: Line) -> None:
+        place = run.enrolled()
         while (stage := run.stage_at(clock())) < len(run.records):
+            if place >= run.plan.stages[stage].load:  # a user of a busier stage
+                gevent.sleep(PERIOD_S)
+                continue
             if not self._exchange(run, line, stage, clock()):
                 gevent.sleep(RECONNECT_S)
             if run.plan.think_s:

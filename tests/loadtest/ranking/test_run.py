@@ -38,6 +38,13 @@ def test_requests_are_sent_in_turn_each_under_an_id_of_its_own() -> None:
     assert begun().request()[1] != begun().request()[1], "two runs on one event store must not share ids"
 
 
+def test_all_users_are_there_from_the_start_whatever_the_stage_needs() -> None:
+    assert plan("--loop", "closed", "--stages", "few:1@2,many:1@40,some:1@7").users == 40
+    assert plan("--connections", "9", "--stages", "low:1@2").users == 9
+    run = begun("--loop", "closed", "--stages", "few:1@2")
+    assert [run.enrolled() for _ in range(3)] == [0, 1, 2]
+
+
 def test_arrivals_are_due_on_the_clock_of_the_run_and_end_with_its_stages() -> None:
     run = begun("--stages", "a:1@2")
     assert [arrival.due_s for arrival in iter(run.arrival, None)] == [1000.0, 1000.5]
