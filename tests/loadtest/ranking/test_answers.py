@@ -22,6 +22,7 @@ def test_a_right_answer_has_a_probability_per_candidate() -> None:
         (answer({"type": "urn:problem-type:ctr:not-ready"}, 503), "status 503 not-ready"),
         (answer(b"<html>", 502), "status 502"),
         (answer({"probabilities": [0.1, 0.2]}), "another number of probabilities"),
+        (answer({"probabilities": [0.1, 0.2, 0.3, 0.4]}), "another number of probabilities"),
         (answer({"probabilities": []}), "without readable probabilities"),
         (answer({"probabilities": [0.1, 0.2, None]}), "without readable probabilities"),
         (answer({"probabilities": [0.1, 0.2, "0.3"]}), "without readable probabilities"),

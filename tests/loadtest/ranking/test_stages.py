@@ -60,8 +60,10 @@ def test_an_endless_stage_has_arrivals_for_ever() -> None:
 
 
 def test_poisson_arrivals_have_the_rate_and_exponential_gaps_and_are_the_seed_s() -> None:
-    timeline = Timeline([Stage("a", 100, 50)])
-    due = [arrival.due_s for arrival in arrivals(timeline, POISSON, seed=1)]
+    timeline = Timeline([Stage("a", 60, 50), Stage("b", 40, 50)])
+    found = list(arrivals(timeline, POISSON, seed=1))
+    assert all(timeline.stage_at(arrival.due_s) == arrival.stage for arrival in found)
+    due = [arrival.due_s for arrival in found]
     gaps = np.array([later - earlier for earlier, later in pairwise(due)])
     assert len(due) == pytest.approx(5000, abs=300)
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.06)
