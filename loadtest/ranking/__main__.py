@@ -25,7 +25,7 @@ from loadtest.ranking.compare import Bench, Found, Schedule, Tell, compare, doub
 from loadtest.ranking.plot import draw
 from loadtest.ranking.prepared import Traffic
 from loadtest.ranking.record import StageFigures
-from loadtest.ranking.report import HEADINGS, cells, html_page, html_table
+from loadtest.ranking.report import HEADINGS, LEGEND, cells, html_page, html_table
 from service.bundle import BundleError, read_bundle, replace_file
 from training.progress import console, results, results_table
 
@@ -102,7 +102,7 @@ def _page(found: Found, traffic: str, gains: Sequence[str], notes: Sequence[str]
         f"<h1>Student against teacher</h1><p>{escape(traffic)}</p><ul>{first}</ul>",
         f'<p><img src="{picture}" alt="Latency against throughput" width="900"></p>',
         html_table(HEADINGS, rows),
-        f"<ul>{last}</ul>",
+        f"<p>{escape(LEGEND)}</p><ul>{last}</ul>",
     )
     return html_page("Student against teacher", parts)
 

@@ -71,6 +71,6 @@ def feedback_body(sent: list[Event]) -> bytes:
 def feedback_results(answer: Answer) -> Mapping[str, int]:
     """What became of events, result → how many; raises WrongAnswerError for another status than 200."""
     if answer.status != _OK:
-        raise WrongAnswerError(f"feedback: status {answer.status}{_kind(answer.body)}")
+        raise WrongAnswerError(f"feedback: status {answer.status}{_kind(answer.body)} (--feedback 0 sends none)")
     read = orjson.loads(answer.body)
     return {name: read[name] for name in ("accepted", "duplicates", "late", "unknown", "refused") if read[name]}

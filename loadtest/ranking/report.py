@@ -36,12 +36,16 @@ HEADINGS = (
     "p99 ms",
     "failed",
     "late",
-    "late by generator",
-    "generator cores",
-    "loop lag p99 ms",
+    "late, own",
+    "own cores",
+    "lag p99 ms",
     "service cores",
-    "CPU s per million",
+    "CPU s/M",
     "valid",
+)
+LEGEND = (
+    "late: sent over 1 ms after due, since every connection waited for an answer; late, own: since the generator was "
+    "slow; own cores: the generator's; CPU s/M: CPU seconds of the service per million candidates"
 )
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#222}"
@@ -92,6 +96,7 @@ def table(plan: Plan, figures: Sequence[StageFigures], verdict: Verdict, reasons
     for stage in figures:
         shown.add_row(*cells(stage))
     console.print(shown)
+    console.print(LEGEND, highlight=False, markup=False)
     for line in (SAID[verdict], *reasons):
         console.print(line, highlight=False, markup=False)
 
@@ -145,6 +150,7 @@ def page(plan: Plan, figures: Sequence[StageFigures], verdict: Verdict, reasons:
         f"<p>{escape(described(plan))}; {at}</p>",
         f"<p{state}><b>{escape(SAID[verdict])}</b></p><ul>{notes}</ul>",
         html_table(HEADINGS, [cells(stage) for stage in figures]),
+        f"<p>{escape(LEGEND)}</p>",
     )
     return html_page("Load test", parts)
 
