@@ -1,7 +1,7 @@
 """The users, as locust runs them: each a green thread with one connection.
 
 Measured on one core with 100 candidates, and with locust's own accounting: 55 µs of CPU a request through
-`loadtest.bench.client`, 85 through geventhttpclient and 160 through locust's FastHttpUser. A student answers in about
+`loadtest.bench.client`, 83 through geventhttpclient and 160 through locust's FastHttpUser. A student answers in about
 90, so the difference decides whether one core of load can fill one core of service.
 """
 
