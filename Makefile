@@ -11,6 +11,7 @@ PIP ?=
 TRAIN ?=
 BENCH ?=
 TRAFFIC ?=
+LOADTEST ?=
 BOTH := --student-bundle $(BUNDLES)/student --teacher-bundle $(BUNDLES)/teacher
 
 BIN := .venv/bin
@@ -20,7 +21,7 @@ export CTR_BUNDLES := $(BUNDLES)
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
   bench-report bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
-  dashboards manifests picture fuzz-native lock clean
+  dashboards loadtest manifests picture fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -88,6 +89,9 @@ manifests: .venv/installed  ## render the Kubernetes manifests into build/kubern
 
 picture: $(BUNDLES)/student/CURRENT  ## the README's picture of the live page, of a real experiment; needs chromium
 	$(BIN)/python -m loadtest.picture $(BOTH)
+
+loadtest: $(BUNDLES)/student/CURRENT  ## student against teacher under realistic load; table, picture, page; 4 minutes, two cores
+	$(BIN)/python -m loadtest.ranking $(BOTH) $(LOADTEST)
 
 traffic: $(BUNDLES)/student/CURRENT  ## a service of its own, users with a known taste, and the report; TRAFFIC="--lift 0.1"
 	$(BIN)/python -m loadtest.traffic --serve --bundle $(BUNDLES)/student $(TRAFFIC)
