@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -17,7 +20,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.cpus import effective_cpus, whole_cpus
 
@@ -32,6 +36,28 @@ ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$
 
 class SettingsError(ValueError):
     """A setting is unknown or has a value it cannot take; the message is one line."""
+
+
+def _traces_url(value: str) -> str:
+    """The endpoint; a bare host gets the path that OTLP gives to traces."""
+    if not value:
+        return value
+    try:
+        url = urlsplit(value)
+        fine = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        fine = False
+    if not fine:
+        raise PydanticCustomError("url", "an OTLP/HTTP endpoint such as http://collector:4318")
+    return value if url.path.strip("/") else f"{value.rstrip('/')}/v1/traces"
+
+
+def _json_object(value: Any) -> Any:
+    """What an environment variable says in JSON; left as it is, and refused as such, where it is no JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("json", 'JSON, name → directory or URL, such as {{"v2": "bundles/v2"}}') from None
 
 
 def _auto(value: Any) -> Any:
@@ -83,7 +109,7 @@ class Settings(BaseSettings):
     for nowhere, then there is no experiment and no feedback."""
     experiment: Path | None = None
     """TOML file of the experiments to begin with, put in force where the event store has none yet."""
-    arms: dict[ArmName, str] = Field(default_factory=dict)
+    arms: Annotated[dict[ArmName, str], NoDecode, BeforeValidator(_json_object)] = Field(default_factory=dict)
     """Further arms as JSON, name → bundle directory or URL of another service's predict path, e.g.
     `{"v2": "bundles/v2", "teacher": "http://teacher:8000/student/predict"}`; `student` is never one of them."""
     admin_token: SecretStr | None = None
@@ -105,6 +131,15 @@ class Settings(BaseSettings):
     the ids. Without them a report has no calibration, log loss or AUC."""
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "warning"
     """Least severe level that is logged, to standard error."""
+    log_format: Literal["text", "json"] = "text"
+    """How it is logged: text for people, json for machines, one object per line."""
+    slow_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Milliseconds from which an answered request is logged with its stages; without it only answers of 5xx are."""
+    traces: Annotated[str, AfterValidator(_traces_url)] = ""
+    """OTLP/HTTP endpoint that traces are sent to, e.g. `http://collector:4318`; empty for no traces. Needs the extra
+    `otel`."""
+    traces_ratio: float = Field(default=0.01, ge=0, le=1)
+    """Share of the requests that are traced where the caller has not decided it (traceparent)."""
 
     @property
     def attribution_ms(self) -> int:
@@ -156,5 +191,5 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 def _one_line(detail: Any, given: Mapping[str, Any]) -> str:
     name = ".".join(map(str, detail["loc"]))
     where = f"--{name.replace('_', '-')}" if name in given else PREFIX + name.upper()
-    expected = detail["msg"].removeprefix("Input should be ").split("\n")[0]
+    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ").split("\n")[0]
     return f"{where}: got {detail['input']!r:.80}, expected {expected}; correct it or leave it out for the default"

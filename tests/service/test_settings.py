@@ -45,6 +45,13 @@ def test_an_override_wins_over_the_environment_unless_it_is_none(monkeypatch: py
         ("CTR_MAX_CANDIDATES", "0"),
         ("CTR_TEACHER_TIMEOUT_MS", "nan"),
         ("CTR_LOG_LEVEL", "loud"),
+        ("CTR_LOG_FORMAT", "xml"),
+        ("CTR_SLOW_MS", "0"),
+        ("CTR_TRACES", "collector:4318"),
+        ("CTR_TRACES", "http://"),
+        ("CTR_TRACES", "http://collector:port"),
+        ("CTR_TRACES_RATIO", "1.5"),
+        ("CTR_ARMS", "{"),
         ("CTR_WORKERS", "0"),
         ("CTR_WORKERS", "many"),
         ("CTR_STUDENT_THREADS", "0"),
@@ -101,3 +108,15 @@ def test_every_field_says_what_it_is(name: str) -> None:
     description = Settings.model_fields[name].description
     assert description is not None
     assert description.rstrip().endswith(".")
+
+
+def test_a_collector_without_a_path_gets_the_one_of_traces() -> None:
+    assert read_settings(traces="http://collector:4318").traces == "http://collector:4318/v1/traces"
+    assert read_settings(traces="http://collector:4318/").traces == "http://collector:4318/v1/traces"
+    assert read_settings(traces="https://host/otlp/v1/traces").traces == "https://host/otlp/v1/traces"
+    assert read_settings().traces == ""
+
+
+def test_arms_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTR_ARMS", '{"v2": "bundles/v2"}')
+    assert read_settings().arms == {"v2": "bundles/v2"}
