@@ -15,13 +15,14 @@ from typing import Annotated, NoReturn
 import typer
 import uvicorn
 
+from service import logs
 from service.app import Service, create_app
 from service.bundle_cli import cli as bundle_cli
 from service.cpus import effective_cpus
 from service.events.cli import cli as events_cli
 from service.experiment.cli import add_experiment_commands
 from service.fetch_cli import add_fetch_command
-from service.greeting import base_url, greeting
+from service.greeting import announced, base_url, greeting
 from service.settings import Settings, SettingsError, read_settings
 from service.settle import settle
 from service.workers import SERVER, serve_with_workers
@@ -61,12 +62,12 @@ def serve(
         )
     except SettingsError as error:
         _stop(str(error))
+    logs.configure(settings.log_level, settings.log_format, "service" if settings.workers == 1 else "supervisor")
     if not settings.student_bundle.is_dir():
         _stop(
             f"student bundle: {settings.student_bundle} is no directory, expected a bundle's; "
             "run `make train` or give --student-bundle"
         )
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     _log_cpus(settings.workers)
     listeners = [_bind(settings.host, settings.port, "--port")]
     if settings.admin_port is not None:
@@ -94,7 +95,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         settle()
         port = sockets[0].getsockname()[1] if sockets else self._settings.port
-        typer.echo(greeting(self._app, base_url(self._settings.host, port)))
+        typer.echo(announced(greeting(self._app, base_url(self._settings.host, port))))
 
 
 def _log_cpus(workers: int) -> None:
@@ -121,7 +122,7 @@ def _bind(host: str, port: int, given_by: str) -> socket.socket:
 
 
 def _stop(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(logs.line(logs.wanted(), message, level="error"), err=True)
     raise typer.Exit(1)
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access import AccessLog
 from service.api import openapi
 from service.api.hot import HotPath, HotPaths
 from service.api.problems import ProblemError, on_http_exception, on_problem
@@ -30,6 +31,7 @@ from service.scoring import ScorerFactory
 from service.settings import Settings
 from service.shadow.shadow import make_shadow
 from service.state import ARMS, STUDENT, State
+from service.telling import telling
 from service.vitals import Vitals
 
 DESCRIPTION = "Click probabilities of candidates by a DAGFM student, and by the teacher it was distilled from."
@@ -48,7 +50,8 @@ class Service(FastAPI):
         self.service_state = state
         self._inside: ASGIApp = super().__call__
         limited = BodyLimit(HotPaths(self._inside, hot, self._received), max_body_bytes=state.settings.max_body_bytes)
-        self._outermost = Observe(limited, metrics=state.metrics)
+        observed = Observe(limited, state.metrics, AccessLog(state.settings.slow_ms))
+        self._outermost: ASGIApp = state.telling.around(observed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or start and stop."""
@@ -82,7 +85,13 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
     """
     metrics = Metrics()
     shadow = make_shadow(settings, metrics)
-    state = State(settings=settings, metrics=metrics, scorer_factories=scorer_factories or {}, shadow=shadow)
+    state = State(
+        settings=settings,
+        metrics=metrics,
+        scorer_factories=scorer_factories or {},
+        shadow=shadow,
+        telling=telling(settings, VERSION),
+    )
     experiment_metrics = ExperimentMetrics(state.metrics)
     state.metrics.effective_cpus.set(effective_cpus())
     state.metrics.workers_wanted.set(settings.workers)
@@ -108,6 +117,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         async with (
             state.metrics.publishing(),
             opened(state.remotes.values()),
+            state.telling.running(),
             state.shadow.running(),
             experiments(state, experiment_metrics) as running,
         ):

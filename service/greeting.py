@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from service import logs
 from service.app import Service
 from service.bundle import Bundle
 from service.models import example_requests
@@ -23,6 +24,13 @@ def greeting(app: Service, url: str) -> str:
     lines = [f"serving {student.model.name} on {url}", curl_line(student.model.bundle, url), metrics, f"page: {url}/"]
     lines += [f"no {arm}: {reason}" for arm, reason in app.service_state.reasons.items()]
     return "\n".join(lines)
+
+
+def announced(text: str) -> str:
+    """A greeting as the terminal gets it, or as one line of a log: that has no curl line, whose context is a user's."""
+    form = logs.wanted()
+    told = text.splitlines() if form == "text" else [line for line in text.splitlines() if not line.startswith("curl ")]
+    return logs.line(form, "\n".join(told))
 
 
 def curl_line(bundle: Bundle, url: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
@@ -126,7 +127,8 @@ class _Threads:
         """Have a batch scored as soon as a thread is free."""
         waiting = len(candidate_ids)
         self._waiting.inc(waiting)
-        future = self._executor.submit(self._run, scorer, context_ids, candidate_ids, perf_counter())
+        run = copy_context().run  # what is logged there belongs to the request
+        future = self._executor.submit(run, self._run, scorer, context_ids, candidate_ids, perf_counter())
         # One that is cancelled never runs, so that nothing else would take it off the count.
         future.add_done_callback(lambda done: self._waiting.dec(waiting) if done.cancelled() else None)
         return future

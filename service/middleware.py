@@ -14,14 +14,16 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access import AccessLog
 from service.api.hot import header
 from service.api.problems import Problem, ProblemError, to_response
 from service.api.requests import REQUEST_ID
+from service.logs import CALL_KEY, CURRENT
 from service.metrics import NO_ARM, UNMATCHED, Metrics
 
 HEADER = b"x-request-id"
-_SCOPE_KEY = "ctr.call"
 _CLIENT_CLOSED = 499
+_SERVER_ERROR = 500
 _MAX_LENGTH_DIGITS = 19
 _CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 
@@ -40,16 +42,24 @@ class Call:
 
 def call_of(scope: Scope) -> Call:
     """The call of a request that came through `Observe`."""
-    call: Call = scope[_SCOPE_KEY]
+    call: Call = scope[CALL_KEY]
     return call
 
 
 class Observe:
-    """Gives every request an id, times it into ctr_request_duration_seconds, and answers 500 for what nobody caught."""
+    """Gives every request an id, times it into ctr_request_duration_seconds, and answers 500 for what nobody caught.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Args:
+        app: what answers.
+        metrics: what counts.
+        access: is told of requests that were slow or failed.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, access: AccessLog | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._access = access or AccessLog(None)
+        self._slow_s = self._access.slow_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and see its answer through."""
@@ -57,7 +67,8 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        call = scope[_SCOPE_KEY] = Call(_accepted_id(scope) or token_bytes(16).hex())
+        call = scope[CALL_KEY] = Call(_accepted_id(scope) or token_bytes(16).hex())
+        CURRENT.set(scope)  # not reset: the context is this request's own task's
         status = 0
 
         async def send_observed(message: Message) -> None:
@@ -71,16 +82,20 @@ class Observe:
         try:
             await self._app(scope, receive, send_observed)
         except ClientDisconnect:
-            logger.debug("request %s: the client closed the connection", call.request_id)
+            logger.debug("the client closed the connection")
         except Exception:
-            logger.exception("request %s failed", call.request_id)
+            logger.exception("the request failed")
             if status:
                 raise  # the answer has begun: only the server can still break the connection
             await to_response(_INTERNAL, scope["path"])(scope, receive, send_observed)
         finally:
             self._metrics.inflight.dec()
-            timer = self._metrics.request_timer(_route_of(scope), call.arm, _CLASSES[(status or _CLIENT_CLOSED) // 100])
-            timer.observe(perf_counter() - started)
+            route = route_of(scope)
+            timer = self._metrics.request_timer(route, call.arm, _CLASSES[(status or _CLIENT_CLOSED) // 100])
+            ended = perf_counter()
+            timer.observe(ended - started)
+            if ended - started >= self._slow_s or status >= _SERVER_ERROR:
+                self._access.note(scope, route, status, started, ended)
 
 
 class BodyLimit:
@@ -140,7 +155,7 @@ def _accepted_id(scope: Scope) -> str | None:
     return text if REQUEST_ID.fullmatch(text) else None
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The template of the matched route: a closed set, unlike paths."""
     route: Any = scope.get("route")
     return UNMATCHED if route is None else str(getattr(route, "path", UNMATCHED))

@@ -115,8 +115,12 @@ class Remote:
         except orjson.JSONDecodeError as error:
             raise RemoteError("malformed", f"{url}: HTTP {response.status}: {error}") from None
 
+    def headers(self, request_id: str) -> dict[str, str]:
+        """What a request is sent with."""
+        return {"content-type": JSON, "x-request-id": request_id}
+
     async def _post(self, session: aiohttp.ClientSession, body: bytes, request_id: str) -> bytes:
-        headers = {"content-type": JSON, "x-request-id": request_id}
+        headers = self.headers(request_id)
         try:
             async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 content = await response.read()

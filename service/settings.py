@@ -57,7 +57,7 @@ def _json_object(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
-        raise PydanticCustomError("json", 'JSON, name → directory or URL, such as {{"v2": "bundles/v2"}}') from None
+        raise PydanticCustomError("json", 'JSON, name → directory or URL, such as {"v2": "bundles/v2"}') from None
 
 
 def _auto(value: Any) -> Any:

@@ -26,6 +26,7 @@ from service.remote import Remote, is_url
 from service.scoring import OnnxScorer, ScorerFactory
 from service.settings import Settings
 from service.shadow.shadow import Shadow
+from service.telling import Telling
 
 STUDENT = "student"
 TEACHER = "teacher"
@@ -79,6 +80,8 @@ class State:
     """Arm → what turns its model.onnx into a scorer; onnxruntime for an arm that is not named."""
     shadow: Shadow
     """Has answers scored by another model too."""
+    telling: Telling = field(default_factory=Telling)
+    """What stands around lanes and other services."""
     arms: dict[str, Arm] = field(default_factory=dict)
     """The arms that answer."""
     remotes: dict[str, Remote] = field(default_factory=dict)
@@ -130,7 +133,7 @@ class State:
 
     def _remote(self, name: str, url: str) -> Remote:
         settings = self.settings
-        return Remote(
+        return self.telling.remote(
             name,
             url,
             timeout_ms=settings.teacher_timeout_ms,
@@ -236,7 +239,7 @@ class State:
         return Arm(
             name=name,
             model=model,
-            lane=self._lane(name, model.flops),
+            lane=self.telling.lane(name, self._lane(name, model.flops)),
             stages=metrics.stage_timers(name),
             candidates=metrics.candidates.labels(model=model.name),
             flops=metrics.flops.labels(model=model.name),

@@ -29,8 +29,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from service import logs
 from service.app import Service, create_app
-from service.greeting import greeting
+from service.greeting import announced, greeting
 from service.multiprocess import MULTIPROCESS, forget_gauges
 from service.settings import Settings
 from service.settle import settle
@@ -157,7 +158,7 @@ class Supervisor(Multiprocess):
             return
         if all(process.is_ready(HANGING_S) for process in self.processes):
             self._greeted = True
-            typer.echo("\n".join(dict.fromkeys(path.read_text() for path in files)))
+            typer.echo(announced("\n".join(dict.fromkeys(path.read_text() for path in files))))
 
     def _greeting_file(self, process: Process) -> Path:
         return _greeting_file(self._directory, process.pid or 0)
@@ -165,7 +166,7 @@ class Supervisor(Multiprocess):
 
 def worker(settings: Settings, url: str, directory: Path) -> Service:
     """The app of one worker; uvicorn calls it in the worker's process."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_level, settings.log_format, "worker")
     threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
     app = create_app(settings)
     loaded = app.router.lifespan_context

@@ -147,10 +147,10 @@ class AssignedPredict:
             reason = problem.problem.slug
         except RemoteError as error:
             reason = error.reason
-            logger.info("fallback: %s", error)
+            logger.info("fallback: %s: %s", given.model, reason)  # not what it said: that may quote the request
         except Exception:
             reason = "failed"
-            logger.exception("fallback: %s failed on request %s", given.model, asked.request_id)
+            logger.exception("fallback: %s failed", given.model)
         self._running.metrics.fell_back(given.arm, reason)
         return _by(await score(default, asked.encoded), fallback=True)
 

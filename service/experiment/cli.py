@@ -5,7 +5,6 @@ SciPy and everything that computes is imported when a command runs: the service 
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from service import logs
 from service.bundle import replace_file
 from service.events import open_store
 from service.events.sql import SqlStore
@@ -131,7 +131,7 @@ def watch(
 ) -> None:
     """Look at every running experiment again and again, and stop what does harm; until stopped itself."""
     os.nice(niceness)
-    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure("warning", logs.wanted(), "watch")
     from service.experiment.watch import watch as watch_store  # noqa: PLC0415 - SciPy
 
     last: dict[str, str] = {}

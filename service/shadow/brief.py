@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from service import logs
 from service.scoring import Wanted
 from service.settings import Settings
 
@@ -36,6 +37,7 @@ class Brief:
     """Where comparisons are stored, as CTR_EVENTS; empty for nowhere."""
     attribution_ms: int
     log_level: str
+    log_format: logs.Format
 
     def to_bytes(self) -> bytes:
         """As a message."""
@@ -62,4 +64,5 @@ def brief_of(settings: Settings) -> Brief:
         events=settings.events,
         attribution_ms=round(settings.attribution_hours * 3_600_000),
         log_level=settings.log_level,
+        log_format=settings.log_format,
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from types import FrameType
 
+from service import logs
 from service.events.records import ShadowComparison
 from service.settle import settle
 from service.shadow.brief import LONGEST, Limits, read_brief
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 def run(channel: socket.socket) -> None:
     """Serve a worker until it closes the channel or SIGTERM comes."""
     brief = read_brief(channel.recv(LONGEST))
-    logging.basicConfig(level=brief.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    logs.configure(brief.log_level, brief.log_format, "shadow")
     with ExitStack() as stack:
         record = stack.enter_context(recording(brief.events, brief.attribution_ms))
         child = Child(channel, Models(brief.models, brief.limits), record)
@@ -159,10 +160,10 @@ class Child:
             found = compare(offer.probabilities_N, scored.probabilities_N)
             self._record(_comparison(offer, scored, found))
         except ShadowError as error:
-            logger.debug("request %s: %s", offer.request_id, error)
+            logger.debug("not compared: %s", error, extra={"request_id": offer.request_id})
             self._tally.fail(error.failure)
         except Exception:
-            logger.exception("request %s: the shadow failed", offer.request_id)
+            logger.exception("the shadow failed on a request", extra={"request_id": offer.request_id})
             self._tally.fail(Failure.INTERNAL)
         else:
             self._tally.count(found, {offer.primary.name: offer.latency_s, offer.other: scored.seconds})
