@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,6 +35,8 @@ from service.state import ARMS, STUDENT, State
 from service.telling import telling
 from service.vitals import Vitals
 
+# FastAPI's own spans and log records of refused requests would hold bodies, and come twice beside service.traces.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 DESCRIPTION = "Click probabilities of candidates by a DAGFM student, and by the teacher it was distilled from."
 VERSION = "0.1.0"
 
@@ -137,6 +140,7 @@ def create_app(settings: Settings, scorer_factories: Mapping[str, ScorerFactory]
         docs_url=None,  # the usual pages load their scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     app.include_router(build_router(state, follower))
     app.add_exception_handler(ProblemError, on_problem)
