@@ -19,10 +19,12 @@ from service import logs
 from service.app import Service, create_app
 from service.bundle_cli import cli as bundle_cli
 from service.cpus import effective_cpus
+from service.doctor.cli import doctor
 from service.events.cli import cli as events_cli
 from service.experiment.cli import add_experiment_commands
 from service.fetch_cli import add_fetch_command
 from service.greeting import announced, base_url, greeting
+from service.prechecks import check_start
 from service.settings import Settings, SettingsError, read_settings
 from service.settle import settle
 from service.workers import SERVER, serve_with_workers
@@ -60,14 +62,10 @@ def serve(
             workers=workers,
             log_level=log_level,
         )
+        check_start(settings)
     except SettingsError as error:
         _stop(str(error))
     logs.configure(settings.log_level, settings.log_format, "service" if settings.workers == 1 else "supervisor")
-    if not settings.student_bundle.is_dir():
-        _stop(
-            f"student bundle: {settings.student_bundle} is no directory, expected a bundle's; "
-            "run `make train` or give --student-bundle"
-        )
     _log_cpus(settings.workers)
     listeners = [_bind(settings.host, settings.port, "--port")]
     if settings.admin_port is not None:
@@ -128,6 +126,7 @@ def _stop(message: str) -> NoReturn:
 
 add_experiment_commands(cli)
 add_fetch_command(cli)
+cli.command()(doctor)
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

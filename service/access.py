@@ -18,6 +18,8 @@ from service.noted import Note, notes_of
 MOST_PER_S = 10
 """Lines a second and process."""
 
+_PROBES = ("/readyz", "/ready")
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,6 +47,8 @@ class AccessLog:
             started: `perf_counter` when its head had been read.
             ended: the same when it was answered.
         """
+        if route.endswith(_PROBES):
+            return  # asked every few seconds, and answered in full by the reason at /readyz
         second = int(monotonic())
         if second != self._second:
             self._second, self._lines = second, 0

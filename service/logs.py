@@ -71,7 +71,7 @@ def formatter(form: Format, process: str, *, colors: bool = False) -> logging.Fo
             colors=colors, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
         )
     )
-    exceptions = [structlog.processors.format_exc_info] if form == "json" else [_on_one_line]
+    exceptions = [structlog.processors.format_exc_info] if form == "json" else [_set_in]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, last],
@@ -133,10 +133,15 @@ def _as_json(_logger: Any, _method: str, event: Event) -> str:
     return json.dumps({**first, **event}, default=str)
 
 
-def _on_one_line(_logger: Any, _method: str, event: Event) -> Event:
-    """What a message quotes cannot begin a line of its own, nor move the cursor."""
-    event["event"] = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in event["event"])
+def _set_in(_logger: Any, _method: str, event: Event) -> Event:
+    """What a message quotes cannot pass for a line of its own, nor move the cursor."""
+    lines = str(event["event"]).split("\n")
+    event["event"] = "\n    ".join(map(_printable, lines))
     return event
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -129,6 +129,7 @@ class State:
             return True
         if "teacher_bundle" in self.settings.model_fields_set:
             self.reasons[TEACHER] = f"{path} does not exist, though the settings name it"
+            logger.error("no teacher: %s; correct CTR_TEACHER_BUNDLE or leave it out", self.reasons[TEACHER])
         return False
 
     def _remote(self, name: str, url: str) -> Remote:

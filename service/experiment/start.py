@@ -38,8 +38,8 @@ async def experiments(state: State, metrics: ExperimentMetrics) -> AsyncIterator
         try:
             running = await _start(state, metrics, stack)
         except (StoreError, DocumentError, OSError) as error:
-            logger.error("no experiments: %s", error)  # noqa: TRY400 - the message is the reason; a trace adds none
-            state.reasons["experiments"] = str(error)
+            logger.error("no experiments: %s", " ".join(str(error).split()))  # noqa: TRY400 - the message is the reason; a trace adds none
+            state.reasons["experiments"] = " ".join(str(error).split())
             yield None
             return
         yield running
@@ -93,11 +93,11 @@ def _live(store: EventStore, state: State, metrics: ExperimentMetrics) -> Live:
         state.shadow.configure(shadow.share, shadow.models)
 
     live = Live(store, lambda: (state.answering, list(state.arms)), note)
-    live.start(_first_document(state.settings))
+    live.start(first_document(state.settings))
     return live
 
 
-def _first_document(settings: Settings) -> Document | None:
+def first_document(settings: Settings) -> Document | None:
     """The document in the file that the settings name; raises DocumentError or OSError."""
     path = settings.experiment
     if path is None:
@@ -105,4 +105,4 @@ def _first_document(settings: Settings) -> Document | None:
     try:
         return read_toml(path.read_text())
     except DocumentError as error:
-        raise DocumentError(f"{path}: {error.field}", error.got, error.expected) from None
+        raise DocumentError(f"CTR_EXPERIMENT: {path}: {error.field}", error.got, error.expected) from None

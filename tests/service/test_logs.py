@@ -85,9 +85,9 @@ def test_what_json_does_not_know_is_still_logged(written: Written) -> None:
 def test_a_quoted_line_break_cannot_forge_a_line_of_text(output: Callable[[logs.Format], io.StringIO]) -> None:
     stream = output("text")
     logger.warning("got %s", "x\n2026-01-01T00:00:00Z [critical] \x1b[2Jall is lost")
-    assert stream.getvalue().count("\n") == 1
-    assert "\x1b" not in stream.getvalue()
-    assert "\\n2026" in stream.getvalue()
+    first, second = stream.getvalue().splitlines()
+    assert "[warning] got x" in first
+    assert second.startswith("    2026-01-01T00:00:00Z [critical] \\x1b[2J")
 
 
 def test_text_shows_a_trace_as_python_does(output: Callable[[logs.Format], io.StringIO]) -> None:
