@@ -28,7 +28,6 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at machine, settings, bundles, port, clock, arms and event store; exit 1 if something is a problem."""
-    logging.disable()  # what checks come across is told as findings, not as lines beside them
     given = {
         "student_bundle": student_bundle,
         "teacher_bundle": teacher_bundle,
@@ -36,7 +35,11 @@ def doctor(
         "workers": workers,
         "events": events,
     }
-    groups = findings(given)
+    logging.disable()  # what checks come across is told as findings, not as lines beside them
+    try:
+        groups = findings(given)
+    finally:
+        logging.disable(logging.NOTSET)
     if json:
         typer.echo(to_json(groups))
     else:

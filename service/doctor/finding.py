@@ -63,10 +63,10 @@ def problem(check: str, found: str, expected: str, todo: str) -> Finding:
 
 def examine(checks: Mapping[str, Sequence[Check]], subject: Subject) -> dict[str, list[Finding]]:
     """Group → what its checks found; secrets of the settings are starred out whatever a check quotes."""
-    found = {
-        group: [finding for check in members for finding in _run(check, subject)] for group, members in checks.items()
+    return {
+        group: [_redacted(finding, subject.settings) for check in members for finding in _run(check, subject)]
+        for group, members in checks.items()
     }
-    return {group: [_redacted(finding, subject.settings) for finding in findings] for group, findings in found.items()}
 
 
 def _run(check: Check, subject: Subject) -> list[Finding]:

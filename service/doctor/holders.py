@@ -5,7 +5,6 @@ Source: proc(5): a listening socket is a line of /proc/net/tcp or tcp6 with stat
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ def holders(port: int, root: Path = Path("/")) -> list[str]:
     found = []
     for process in sorted((root / "proc").glob("[0-9]*")):
         with suppress(OSError):  # gone meanwhile, or another user's
-            if any(os.readlink(descriptor) in sockets for descriptor in (process / "fd").iterdir()):
+            if any(str(descriptor.readlink()) in sockets for descriptor in (process / "fd").iterdir()):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
                 found.append(f"{process.name} ({command[:80]})")
     return found

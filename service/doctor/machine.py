@@ -34,17 +34,14 @@ def cpus(subject: Subject) -> Iterator[Finding]:
 def workers(subject: Subject) -> Iterator[Finding]:
     """Processes and threads against the CPUs they share."""
     effective, settings = effective_cpus(subject.root), subject.settings
-    fed, found = whole_cpus(effective), f"{settings.workers} workers on {effective:g} effective CPUs"
+    fed, found = whole_cpus(effective), f"{settings.workers} on {effective:g} effective CPUs"
     if settings.workers > fed:
-        yield warning(
-            "workers", found, f"at most {fed}", "set CTR_WORKERS=auto: more processes only wait for each other"
-        )
-    elif settings.workers < fed:
-        yield warning("workers", found, f"{fed} to use them all", "set CTR_WORKERS=auto, unless others need these CPUs")
+        yield warning("workers", found, f"at most {fed}", "set CTR_WORKERS=auto: more only wait for each other")
     else:
-        yield ok("workers", found)
+        spare = f"; CTR_WORKERS=auto starts {fed}" if settings.workers < fed else ""
+        yield ok("workers", found + spare)
     threads = settings.student_threads * settings.workers
-    found = f"{settings.student_threads} threads for large batches in each of {settings.workers} workers"
+    found = f"{settings.student_threads} per worker for large batches, {threads} in all"
     if threads > max(fed, settings.workers):
         yield warning("threads", found, f"at most {fed} in all", "set CTR_STUDENT_THREADS=auto")
     else:
@@ -58,7 +55,7 @@ def memory(subject: Subject) -> Iterator[Finding]:
     if limit is None:
         yield warning("memory", "no limit and no /proc/meminfo to be read", "a known size", "look at the host instead")
         return
-    found = f"{limit / MIB:,.0f} MiB for {subject.settings.workers} workers"
+    found = f"{limit / MIB:,.0f} MiB, workers: {subject.settings.workers}"
     if limit < needed:
         todo = "raise the memory limit or start fewer workers: the kernel kills what exceeds it"
         yield problem("memory", found, f"at least {needed / MIB:,.0f} MiB besides the bundles' tables", todo)
