@@ -37,7 +37,7 @@ class AccessLog:
         self._lines = 0
         self._left_out = 0
 
-    def note(self, scope: MutableMapping[str, Any], route: str, status: int, started: float, ended: float) -> None:
+    def note(self, scope: MutableMapping[str, Any], route: str, status: int, started: float, took: float) -> None:
         """Log a request, or leave it out and count it; its id, arm and path come from its scope.
 
         Args:
@@ -45,7 +45,7 @@ class AccessLog:
             route: template of its route.
             status: of its answer, 0 where none was sent.
             started: `perf_counter` when its head had been read.
-            ended: the same when it was answered.
+            took: seconds until it was answered.
         """
         if route.endswith(_PROBES):
             return  # asked every few seconds, and answered in full by the reason at /readyz
@@ -56,15 +56,15 @@ class AccessLog:
         if self._lines > MOST_PER_S:
             self._left_out += 1
             return
-        told: dict[str, Any] = {"status": status, "duration_ms": milliseconds(ended - started)}
+        told: dict[str, Any] = {"status": status, "duration_ms": milliseconds(took)}
         for note in notes_of(scope):
             told.setdefault("candidates", note.candidates)
             told.setdefault("read_ms", milliseconds(note.started - started))
             told.setdefault("scored", []).append(_told(note))
         if self._left_out:
             told["left_out"], self._left_out = self._left_out, 0
-        method, took = scope.get("method", ""), told["duration_ms"]
-        logger.warning("%s %s answered with %d after %g ms", method, route, status, took, extra=told)
+        method = scope.get("method", "")
+        logger.warning("%s %s answered with %d after %g ms", method, route, status, told["duration_ms"], extra=told)
 
 
 def milliseconds(seconds: float) -> float:

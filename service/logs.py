@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -28,7 +28,7 @@ CALL_KEY = "ctr.call"
 """Where the middleware keeps a request's `Named` in its scope."""
 TRACE_KEY = "ctr.trace_id"
 """Where a trace's id is kept in the scope of a request that is traced."""
-CURRENT: ContextVar[Mapping[str, Any] | None] = ContextVar("ctr_scope", default=None)
+CURRENT: ContextVar[MutableMapping[str, Any] | None] = ContextVar("ctr_scope", default=None)
 """The scope of the request that is being answered; copied by asyncio into tasks and by `asyncio.to_thread`."""
 _LONGEST_PATH = 200
 _NO_ARM = "none"

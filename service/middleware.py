@@ -92,10 +92,10 @@ class Observe:
             self._metrics.inflight.dec()
             route = route_of(scope)
             timer = self._metrics.request_timer(route, call.arm, _CLASSES[(status or _CLIENT_CLOSED) // 100])
-            ended = perf_counter()
-            timer.observe(ended - started)
-            if ended - started >= self._slow_s or status >= _SERVER_ERROR:
-                self._access.note(scope, route, status, started, ended)
+            took = perf_counter() - started
+            timer.observe(took)
+            if took >= self._slow_s or status >= _SERVER_ERROR:
+                self._access.note(scope, route, status, started, took)
 
 
 class BodyLimit:

@@ -6,15 +6,14 @@ are used as they are, and a request pays nothing for this file; where they are, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from service.bundle import Ids
 from service.lanes import Lane, Scored
 from service.logs import CURRENT
-from service.remote import Remote, RemoteAnswer
+from service.remote import Remote, RemoteAnswer, RemoteError
 from service.scoring import Scorer
 
 NOTES_KEY = "ctr.notes"
@@ -30,7 +29,7 @@ class Note(NamedTuple):
     scored: Scored | None
     """None for another service, and where scoring failed."""
     failed: str | None
-    """Name of the exception that came instead of logits."""
+    """Why there are no logits: the reason of another service's failure, or the name of the exception."""
     remote: bool
     """Whether another service was asked."""
 
@@ -57,10 +56,15 @@ class NotedLane:
 
     async def score(self, scorer: Scorer, context_ids: Ids, candidate_ids: Ids) -> Scored:
         """Score candidates [N, Ff] in the context [1, Fc]."""
-        with _noting(self._arm, len(candidate_ids), remote=False) as found:
+        started = perf_counter()
+        try:
             scored = await self._lane.score(scorer, context_ids, candidate_ids)
-            found.append(scored)
-            return scored
+        except BaseException as error:
+            failed = type(error).__name__
+            _leave(Note(self._arm, len(candidate_ids), started, perf_counter(), None, failed, remote=False))
+            raise
+        _leave(Note(self._arm, len(candidate_ids), started, perf_counter(), scored, None, remote=False))
+        return scored
 
     def close(self) -> None:
         """Close the lane."""
@@ -72,24 +76,17 @@ class NotedRemote(Remote):
 
     async def ask(self, body: bytes, candidates: int, request_id: str) -> RemoteAnswer:
         """What the remote model says of a request with so many candidates; raises RemoteError."""
-        with _noting(self.name, candidates, remote=True):
+        started, failed = perf_counter(), None
+        try:
             return await super().ask(body, candidates, request_id)
+        except BaseException as error:
+            failed = error.reason if isinstance(error, RemoteError) else type(error).__name__
+            raise
+        finally:
+            _leave(Note(self.name, candidates, started, perf_counter(), None, failed, remote=True))
 
 
-@contextmanager
-def _noting(arm: str, candidates: int, *, remote: bool) -> Iterator[list[Scored]]:
-    """Note what happens inside, whatever it comes to."""
-    found: list[Scored] = []
-    failed: str | None = None
-    started = perf_counter()
-    try:
-        yield found
-    except BaseException as error:
-        failed = type(error).__name__
-        raise
-    finally:
-        scope = CURRENT.get()
-        if isinstance(scope, MutableMapping):  # a request's own; none where a lane is warmed up
-            scored = found[0] if found else None
-            note = Note(arm, candidates, started, perf_counter(), scored, failed, remote)
-            scope.setdefault(NOTES_KEY, []).append(note)
+def _leave(note: Note) -> None:
+    scope = CURRENT.get()
+    if scope is not None:  # none where no request asks
+        scope.setdefault(NOTES_KEY, []).append(note)

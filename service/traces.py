@@ -14,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from random import random
+from secrets import token_hex
 from threading import Thread
 from time import perf_counter_ns, time_ns
 from typing import Any
@@ -26,7 +28,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,19 +62,20 @@ class Traces:
 
     def __init__(self, endpoint: str, ratio: float, version: str) -> None:
         self._endpoint = endpoint
+        self._ratio = ratio
         instance = f"{socket.gethostname()}-{os.getpid()}"
         ours = {"service.name": SERVICE, "service.version": version, "service.instance.id": instance}
         given = OTELResourceDetector().detect().attributes  # of the environment, which wins
         self._provider = TracerProvider(
             resource=Resource.create({**ours, **given}),
-            sampler=ParentBased(TraceIdRatioBased(ratio)),
+            sampler=ParentBased(ALWAYS_ON),
             shutdown_on_exit=False,
         )
         self._tracer = self._provider.get_tracer("service", version)
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """The app, its requests traced."""
-        return Traced(app, self._tracer)
+        return Traced(app, self._tracer, self._ratio)
 
     def remote(self, name: str, url: str, **limits: Any) -> TracedRemote:
         """What asks another service, and tells it of the trace."""
@@ -91,18 +94,27 @@ class Traces:
 
 
 class Traced:
-    """Makes a span of every HTTP request that is sampled."""
+    """Makes a span of every HTTP request that is sampled.
 
-    def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
+    Whether one without a trace is, a draw decides before OpenTelemetry is asked, whose way to the same "no" takes
+    16 µs.
+    """
+
+    def __init__(self, app: ASGIApp, tracer: Tracer, ratio: float) -> None:
         self._app = app
         self._tracer = tracer
+        self._ratio = ratio
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and tell of it once it is answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        context = _propagator.extract(_carried(scope))
+        carried = _carried(scope)
+        if not carried and random() >= self._ratio:  # noqa: S311 - a sample, no secret
+            await self._app(scope, receive, send)
+            return
+        context = _propagator.extract(carried)
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         span = self._tracer.start_span(method, context, SpanKind.SERVER, {"http.request.method": method})
         scope[_CONTEXT_KEY] = inside = set_span_in_context(span, context)
@@ -202,27 +214,24 @@ class TracedRemote(NotedRemote):
 
     async def ask(self, body: bytes, candidates: int, request_id: str) -> RemoteAnswer:
         """What the remote model says of a request with so many candidates; raises RemoteError."""
-        with self._span():
-            return await super().ask(body, candidates, request_id)
-
-    def headers(self, request_id: str) -> dict[str, str]:
-        """With the trace that the request belongs to."""
-        headers = super().headers(request_id)
-        _propagator.inject(headers)
-        return headers
-
-    @contextmanager
-    def _span(self) -> Iterator[None]:
-        """The client's span, current while inside."""
         context = (CURRENT.get() or {}).get(_CONTEXT_KEY)
+        if context is None:
+            return await super().ask(body, candidates, request_id)
         span = self._tracer.start_span("POST", context, SpanKind.CLIENT, self._attributes)
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
-                yield
+                return await super().ask(body, candidates, request_id)
             except RemoteError as error:
                 span.set_attribute("error.type", error.reason)
                 span.set_status(StatusCode.ERROR)
                 raise
+
+    def headers(self, request_id: str) -> dict[str, str]:
+        """With the trace that the request belongs to, or that it belongs to none: decided here, not there again."""
+        headers = super().headers(request_id)
+        _propagator.inject(headers)
+        headers.setdefault("traceparent", f"00-{token_hex(16)}-{token_hex(8)}-00")
+        return headers
 
 
 def _carried(scope: Scope) -> dict[str, str]:

@@ -8,6 +8,7 @@ same report meanwhile waits for the same child, and for some time after the answ
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -45,6 +46,7 @@ _HEADERS = {
 }
 
 Form = Literal["json", "html"]
+logger = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
@@ -105,6 +107,8 @@ class Reports:
         async with self._one_at_a_time:
             began = monotonic()
             status, content, complaint = await self._run(asked)
+        if status not in (0, UNKNOWN):
+            logger.error("no report: %s", _why(status, complaint))
         made = _Made(status, content, complaint, monotonic() + max(KEPT_S, 4 * (monotonic() - began)))
         self._made.pop(asked, None)
         while len(self._made) >= MOST_KEPT:
@@ -201,15 +205,20 @@ def _refused(field: str, value: str, expected: str) -> ProblemError:
 
 
 def _problem(status: int, complaint: str) -> ProblemError:
-    """Why a child made no report; its last line says so."""
-    why = complaint.strip().rpartition("\n")[2].removeprefix("error: ") or f"it ended with status {status}"
+    """Why a child made no report."""
+    why = _why(status, complaint)
     if status == UNKNOWN:
         return ProblemError(Problem.UNKNOWN_EXPERIMENT, why)
     return ProblemError(Problem.NO_REPORT, f"the report failed: {why}", headers={"retry-after": "10"})
+
+
+def _why(status: int, complaint: str) -> str:
+    """The last line of what a child said."""
+    return complaint.strip().rpartition("\n")[2].removeprefix("error: ") or f"it ended with status {status}"
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The child's: this process's own settings, one thread, and none of its metrics."""
     kept = {name: value for name, value in os.environ.items() if name != MULTIPROCESS}
     ours = {"CTR_EVENTS": settings.events, "CTR_ATTRIBUTION_HOURS": repr(settings.attribution_hours)}
-    return {**kept, **ours, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**kept, **ours, "CTR_LOG_FORMAT": "text", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

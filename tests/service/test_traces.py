@@ -75,6 +75,16 @@ class Collector:
             for span in scope.spans
         ]
 
+    def wait_for(self, name: str) -> Span:
+        """The first span of this name; services export every few seconds."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for span in self.spans():
+                if span.name == name:
+                    return span
+            time.sleep(0.02)
+        raise AssertionError(f"no span {name} within 30 s, only {[span.name for span in self.spans()]}")
+
 
 def attributes(carrier: Any) -> dict[str, Any]:
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in carrier.attributes}
@@ -87,7 +97,8 @@ def by_name(spans: list[Span]) -> dict[str, Span]:
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     running = Collector()
     yield running
     running.close()
@@ -202,29 +213,39 @@ def test_a_failure_is_an_error_and_says_which_stage(traced: Traced) -> None:
     assert (score.status.code, attributes(score)["error.type"]) == (Status.STATUS_CODE_ERROR, "RuntimeError")
 
 
-def test_another_service_continues_the_trace(bundles: Path, collector: Collector, traced: Traced) -> None:
-    """Both ends are this service, both export to one collector."""
-    settings = Settings(student_bundle=bundles / "teacher", teacher_bundle=None, traces=collector.url, traces_ratio=0.0)
-    config = uvicorn.Config(create_app(settings), port=0, lifespan="on", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+@pytest.fixture
+def far(bundles: Path, collector: Collector) -> Iterator[int]:
+    """The port of a service with the teacher's bundle, which traces what it is told to and all that it may."""
+    settings = Settings(student_bundle=bundles / "teacher", teacher_bundle=None, traces=collector.url, traces_ratio=1.0)
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, lifespan="on", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    url = f"http://127.0.0.1:{port}/student/predict"
-    try:
-        traced("/teacher/predict", arms={"teacher": url})
-    finally:
-        server.should_exit = True
-        thread.join(20)
-    spans = {span.name: span for span in collector.spans()}
-    asking, client, answering = (spans[name] for name in ("POST /teacher/predict", "POST", "POST /student/predict"))
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(20)
+
+
+def test_another_service_continues_the_trace(far: int, collector: Collector, traced: Traced) -> None:
+    """Both ends are this service, both export to one collector."""
+    url = f"http://127.0.0.1:{far}/student/predict"
+    traced("/teacher/predict", arms={"teacher": url})
+    names = ["POST /teacher/predict", "POST", "POST /student/predict"]
+    asking, client, answering = (collector.wait_for(name) for name in names)
     assert asking.trace_id == client.trace_id == answering.trace_id
     assert (client.parent_span_id, answering.parent_span_id) == (asking.span_id, client.span_id)
     assert client.kind == Span.SPAN_KIND_CLIENT
-    assert attributes(client)["server.port"] == port
+    assert attributes(client)["server.port"] == far
     assert attributes(client)["url.full"] == url
+
+
+def test_another_service_does_not_draw_again(far: int, collector: Collector, traced: Traced) -> None:
+    url = f"http://127.0.0.1:{far}/student/predict"
+    traced("/teacher/predict", arms={"teacher": url}, traces_ratio=0.0)
+    traced("/teacher/predict", arms={"teacher": url})
+    collector.wait_for("POST /student/predict")  # of the second request; the exporter keeps their order
+    assert len([span for span in collector.spans() if span.name == "POST /student/predict"]) == 1
 
 
 def test_another_service_that_is_gone_is_an_error_of_its_span(traced: Traced) -> None:

@@ -156,12 +156,15 @@ def test_too_many_different_reports_at_once_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_child_that_fails_is_a_problem_with_its_last_word(
-    tmp_path: Path, code: str, problem: Problem, words: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, code: str, problem: Problem, words: str
 ) -> None:
     reports = child(tmp_path, code)
     with pytest.raises(ProblemError, match=words) as raised:
         asyncio.run(reports.get(JSON))
     assert raised.value.problem is problem
+    logged = [record.getMessage() for record in caplog.records if record.name == "service.api.report"]
+    assert len(logged) == (problem is Problem.NO_REPORT)  # asking for what there is not is nobody's failure
+    assert all(words in message for message in logged)
 
 
 def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
