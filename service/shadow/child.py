@@ -160,7 +160,8 @@ class Child:
             found = compare(offer.probabilities_N, scored.probabilities_N)
             self._record(_comparison(offer, scored, found))
         except ShadowError as error:
-            logger.debug("not compared: %s", error, extra={"request_id": offer.request_id})
+            # Not what it says: that may quote the request.
+            logger.debug("not compared: %s", error.failure.value, extra={"request_id": offer.request_id})
             self._tally.fail(error.failure)
         except Exception:
             logger.exception("the shadow failed on a request", extra={"request_id": offer.request_id})
