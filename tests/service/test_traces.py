@@ -75,12 +75,12 @@ class Collector:
             for span in scope.spans
         ]
 
-    def wait_for(self, name: str) -> Span:
-        """The first span of this name; services export every few seconds."""
+    def wait_for(self, name: str, trace: bytes | None = None) -> Span:
+        """The first span of this name and trace; services export every few seconds."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for span in self.spans():
-                if span.name == name:
+                if span.name == name and trace in (None, span.trace_id):
                     return span
             time.sleep(0.02)
         raise AssertionError(f"no span {name} within 30 s, only {[span.name for span in self.spans()]}")
@@ -244,8 +244,10 @@ def test_another_service_does_not_draw_again(far: int, collector: Collector, tra
     url = f"http://127.0.0.1:{far}/student/predict"
     traced("/teacher/predict", arms={"teacher": url}, traces_ratio=0.0)
     traced("/teacher/predict", arms={"teacher": url})
-    collector.wait_for("POST /student/predict")  # of the second request; the exporter keeps their order
-    assert len([span for span in collector.spans() if span.name == "POST /student/predict"]) == 1
+    asking = collector.wait_for("POST /teacher/predict")
+    answering = collector.wait_for("POST /student/predict", asking.trace_id)
+    there = [span for span in collector.spans() if span.name == "POST /student/predict"]
+    assert there == [answering]  # the first request's would have been exported before it
 
 
 def test_another_service_that_is_gone_is_an_error_of_its_span(traced: Traced) -> None:
