@@ -1,19 +1,18 @@
-"""The command."""
+"""The command; what examines is imported when it runs: a service that starts pays nothing for its doctor."""
 
 from __future__ import annotations
 
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from service.doctor.checks import ALL, WITHOUT_SETTINGS
-from service.doctor.finding import Finding, Status, Subject, examine, problem
-from service.doctor.render import summary, table, to_json, worst
 from service.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from service.doctor.render import Groups
 
 _WIDTH = 160
 
@@ -28,6 +27,9 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at machine, settings, bundles, port, clock, arms and event store; exit 1 if something is a problem."""
+    from service.doctor.finding import Status  # noqa: PLC0415
+    from service.doctor.render import to_json, worst  # noqa: PLC0415
+
     given = {
         "student_bundle": student_bundle,
         "teacher_bundle": teacher_bundle,
@@ -43,16 +45,15 @@ def doctor(
     if json:
         typer.echo(to_json(groups))
     else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = _WIDTH
-        console.print(table(groups))
-        typer.echo(summary(groups))
+        _print(groups)
     raise typer.Exit(int(worst(groups) is Status.PROBLEM))
 
 
-def findings(given: dict[str, Path | int | str | None]) -> dict[str, list[Finding]]:
+def findings(given: dict[str, Path | int | str | None]) -> Groups:
     """What all checks find under these settings; where they are wrong, what can be said without them."""
+    from service.doctor.checks import ALL, WITHOUT_SETTINGS  # noqa: PLC0415
+    from service.doctor.finding import Subject, examine, problem  # noqa: PLC0415
+
     environment = dict(os.environ)
     try:
         settings = read_settings(**given)
@@ -61,3 +62,15 @@ def findings(given: dict[str, Path | int | str | None]) -> dict[str, list[Findin
         without = Subject(settings=Settings.model_construct(), environment=environment)
         return {"settings": [wrong], **examine(WITHOUT_SETTINGS, without)}
     return examine(ALL, Subject(settings=settings, environment=environment))
+
+
+def _print(groups: Groups) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from service.doctor.render import summary, table  # noqa: PLC0415
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(table(groups))
+    typer.echo(summary(groups))
