@@ -37,31 +37,37 @@ class Answer(NamedTuple):
 
 
 def port(subject: Subject) -> Iterator[Finding]:
-    """Whether the port is free, or who has it."""
+    """Whether the ports are free, or who has them."""
     settings = subject.settings
-    check = f"port {settings.port}"
-    if settings.port == 0:
-        yield ok(check, "a free one is chosen at the start")
-        return
+    for number in (settings.port, settings.admin_port):
+        if number is not None:
+            yield _port(subject, number)
+
+
+def _port(subject: Subject, number: int) -> Finding:
+    settings = subject.settings
+    check = f"port {number}"
+    if number == 0:
+        return ok(check, "a free one is chosen at the start")
     try:
         with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+            probe.bind((settings.host, number))
             probe.listen(1)
     except OSError as error:
-        yield _taken(subject, check, error)
-    else:
-        yield ok(check, f"free on {settings.host}")
+        return _taken(subject, number, error)
+    return ok(check, f"free on {settings.host}")
 
 
-def _taken(subject: Subject, check: str, error: OSError) -> Finding:
+def _taken(subject: Subject, number: int, error: OSError) -> Finding:
     settings = subject.settings
-    ours = _service_at(base_url(settings.host, settings.port))
+    check = f"port {number}"
+    ours = _service_at(base_url(settings.host, number))
     if ours is not None:
         return ok(check, f"this service answers there already: {ours}")
-    who = ", ".join(holders(settings.port, subject.root)) or "nobody this user may see"
+    who = ", ".join(holders(number, subject.root)) or "nobody this user may see"
     found = f"{error.strerror or error} on {settings.host}; listening: {who}"
-    return problem(check, found, "free", "stop what uses it, or give another CTR_PORT or CTR_HOST")
+    return problem(check, found, "free", "stop what uses it, or give another CTR_PORT, CTR_ADMIN_PORT or CTR_HOST")
 
 
 def _service_at(url: str) -> str | None:

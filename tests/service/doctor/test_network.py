@@ -90,6 +90,7 @@ def test_a_free_port_is_well_and_stays_free(examined: Examined) -> None:
     for _ in range(2):
         assert examined(network.port, port=port)[f"port {port}"].status is Status.OK
     assert examined(network.port, port=0)["port 0"].status is Status.OK
+    assert examined(network.port, port=0, admin_port=port)[f"port {port}"].status is Status.OK
 
 
 def test_a_port_that_another_process_has_is_a_problem_and_says_whose(
