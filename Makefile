@@ -19,9 +19,9 @@ export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
-  bench-report bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
+  bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
-  dashboards loadtest manifests picture fuzz-native lock clean
+  dashboards doctor loadtest manifests picture fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -71,6 +71,12 @@ bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: 
 
 bench: .venv/installed  ## the service over HTTP beside an expert's and a tutorial's, needs wrk and two cores; 20 minutes
 	$(BIN)/python -m loadtest.bench $(BENCH)
+
+bench-told: $(BUNDLES)/student/CURRENT  ## what logs and traces cost a request, in process; two minutes
+	$(BIN)/python -m loadtest.bench_told --student-bundle $(BUNDLES)/student
+
+doctor: .venv/installed  ## look at this machine, the settings and what they name
+	CTR_STUDENT_BUNDLE=$(BUNDLES)/student CTR_TEACHER_BUNDLE=$(BUNDLES)/teacher $(BIN)/python -m service doctor
 
 bench-report: .venv/installed  ## what a report on a million feedback events costs; 2 minutes
 	$(BIN)/python -m loadtest.bench_report
