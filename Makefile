@@ -12,16 +12,18 @@ TRAIN ?=
 BENCH ?=
 TRAFFIC ?=
 LOADTEST ?=
+COMPOSE ?= docker compose -f docker/compose.yaml
 BOTH := --student-bundle $(BUNDLES)/student --teacher-bundle $(BUNDLES)/teacher
 
 BIN := .venv/bin
+export COMPOSE
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
   bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
-  dashboards doctor loadtest manifests picture fuzz-native lock clean
+  compose-up prove-compose dashboards doctor loadtest manifests picture fuzz-native lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -83,6 +85,12 @@ bench-report: .venv/installed  ## what a report on a million feedback events cos
 
 bench-batching: .venv/installed  ## small requests at the same time: scored each, or collected and scored together; 6 minutes
 	$(BIN)/python -m loadtest.bench.batching $(BENCH)
+
+compose-up:  ## everything in containers, bundles made if there are none; COMPOSE_PROFILES=load,postgres for more
+	$(COMPOSE) up --build --detach --wait --wait-timeout 600
+
+prove-compose: .venv/installed  ## on a compose project that is up: split, dashboards, kills, bad input, down and up
+	$(BIN)/python -m loadtest.proof.compose
 
 dashboards: .venv/installed  ## write docker/grafana/dashboards/*.json from docker/grafana/boards
 	cd docker/grafana && ../../$(BIN)/python -m boards

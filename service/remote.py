@@ -21,6 +21,8 @@ from service.api.answers import Probabilities
 from service.api.hot import JSON
 from service.queues import QueueInstruments
 
+CONNECT_S = 0.1
+"""Seconds for a connection: the address of a machine that is gone answers nothing, and no deadline is worth waiting."""
 SHOWN = 200
 """Characters of a refusal that are passed on."""
 
@@ -68,7 +70,7 @@ class Remote:
     ) -> None:
         self.name = name
         self.url = url
-        self._timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=CONNECT_S)
         self._timeout_ms = timeout_ms
         self._free = max_waiting
         self._max_waiting = max_waiting
@@ -106,6 +108,8 @@ class Remote:
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 content = await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            raise self._nobody_there() from None
         except TimeoutError:
             raise RemoteError("timeout", f"{url}: no answer within {self._timeout_ms:g} ms") from None
         except aiohttp.ClientError as error:
@@ -124,6 +128,8 @@ class Remote:
         try:
             async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 content = await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            raise self._nobody_there() from None
         except TimeoutError:
             if self._instruments is not None:
                 self._instruments.deadline.inc()
@@ -134,6 +140,9 @@ class Remote:
             shown = content[:SHOWN].decode("utf-8", "replace")
             raise RemoteError("refused", f"{self.name} at {self.url}: HTTP {response.status}: {shown}")
         return content
+
+    def _nobody_there(self) -> RemoteError:
+        return RemoteError("unreachable", f"{self.name} at {self.url}: no connection within {CONNECT_S * 1e3:g} ms")
 
     def _read(self, content: bytes, candidates: int) -> RemoteAnswer:
         """The answer in `content`, checked: one finite probability per candidate."""

@@ -112,12 +112,12 @@ class Settings(BaseSettings):
     arms: Annotated[dict[ArmName, str], NoDecode, BeforeValidator(_json_object)] = Field(default_factory=dict)
     """Further arms as JSON, name → bundle directory or URL of another service's predict path, e.g.
     `{"v2": "bundles/v2", "teacher": "http://teacher:8000/student/predict"}`; `student` is never one of them."""
-    admin_token: SecretStr | None = None
+    admin_token: SecretStr | None = Field(default=None, min_length=1)
     """Bearer token that changes experiments and forces arms; without one neither can be done."""
     admin_port: int | None = Field(default=None, ge=1, le=65535)
     """A second port, the only one on which the admin token is worth anything: who may reach it is then a matter of the
     network. It answers everything the first does."""
-    token_key: SecretStr | None = None
+    token_key: SecretStr | None = Field(default=None, min_length=1)
     """Key that signs a token into every answer of an experiment; feedback must then bring it back."""
     attribution_hours: float = Field(default=24.0, gt=0, allow_inf_nan=False)
     """Hours after an exposure in which its clicks count; later ones are stored and flagged."""

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,18 @@ def test_a_teacher_past_its_deadline_falls_back(with_remote: Callable[..., Any],
     assert remote.metric("ctr_fallbacks_total", arm="teacher", reason="timeout") == 1
     assert remote.post("/teacher/predict", json=BODY).status_code == 504
     assert remote.metric("ctr_shed_total", reason="deadline") == 2
+
+
+def test_a_host_that_is_gone_is_not_waited_for_until_the_deadline(with_remote: Callable[..., Any]) -> None:
+    """A listener whose queue is full drops what knocks, as the address of a machine that died does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as knocking:
+        for _ in range(3):
+            knock = knocking.enter_context(socket.socket())
+            knock.setblocking(False)
+            knock.connect_ex(listener.getsockname())
+        remote = with_remote(f"http://127.0.0.1:{listener.getsockname()[1]}/predict", teacher_timeout_ms=60_000)
+        assert of_arm(remote, "teacher")["fallback"]
+        assert remote.metric("ctr_fallbacks_total", arm="teacher", reason="unreachable") == 1
 
 
 def test_a_teacher_elsewhere_needs_no_event_store(open_client: Any, teacher_url: str) -> None:

@@ -52,6 +52,8 @@ def test_an_override_wins_over_the_environment_unless_it_is_none(monkeypatch: py
         ("CTR_TRACES", "http://collector:port"),
         ("CTR_TRACES_RATIO", "1.5"),
         ("CTR_ARMS", "{"),
+        ("CTR_ADMIN_TOKEN", ""),
+        ("CTR_TOKEN_KEY", ""),
         ("CTR_WORKERS", "0"),
         ("CTR_WORKERS", "many"),
         ("CTR_STUDENT_THREADS", "0"),

@@ -25,16 +25,12 @@ EXECUTED = 'kind="executed"'
 INFER = "ctr_stage_duration_seconds"
 SCORER = "job:ctr_scorer_seconds_per_million_candidates:rate5m"
 PER_MILLION = "job:ctr_cpu_seconds_per_million_candidates:rate5m"
+PRICE = "scalar(ctr:cpu_hour_price)"
+"""Of an hour of one CPU; a rule, so that one place says it and every board asks for the same."""
 
 
 def cost() -> builders.Dashboard:
     """The board `ctr-cost`."""
-    price = (
-        builders.TextBoxVariable("price")
-        .label("Price of a CPU hour")
-        .description("In whatever currency; money is shown in it.")
-        .default_value("0.04")
-    )
     made = board(
         "ctr-cost",
         "CTR student against teacher",
@@ -44,7 +40,7 @@ def cost() -> builders.Dashboard:
             variable("student", "Student's job", 'label_values(ctr_workers{job=~"student.*"}, job)', several=False),
             variable("teacher", "Teacher's job", 'label_values(ctr_workers{job=~"teacher.*"}, job)', several=False),
         ],
-    ).with_variable(price)
+    )
     for add in (_headline, _latency, _flops, _processor, _money):
         add(made)
     return made
@@ -239,7 +235,7 @@ def _scorers_seconds() -> Panel:
 def _money(made: builders.Dashboard) -> None:
     row(
         made,
-        "Money, at the price of a CPU hour above",
+        "Money, at the price of a CPU hour in the recording rules",
         _a_million_candidates_cost(),
         _a_month_of_this_traffic_costs(),
     )
@@ -251,8 +247,8 @@ def _a_million_candidates_cost() -> Panel:
         "Processor time actually used, in the currency of the price; a machine that idles costs the same. The "
         "student's process also passes on the teacher's requests, logs and takes feedback.",
         "none",
-        Query(f"{SCORER}{{{BOTH}}} / 3600 * $price", "{{job}}: scorer"),
-        Query(f"{PER_MILLION}{{{BOTH}}} / 3600 * $price", "{{job}}: whole process"),
+        Query(f"{SCORER}{{{BOTH}}} / 3600 * {PRICE}", "{{job}}: scorer"),
+        Query(f"{PER_MILLION}{{{BOTH}}} / 3600 * {PRICE}", "{{job}}: whole process"),
         width=HALF,
         log=True,
     )
@@ -265,7 +261,7 @@ def _a_month_of_this_traffic_costs() -> Panel:
         "same for either. What the student saves is the gap.",
         "none",
         Query(
-            f"{SCORER}{{{BOTH}}} / 3600 * $price * 30 * 86400 / 1e6 * scalar({rate('ctr_candidates_total', BOTH)})",
+            f"{SCORER}{{{BOTH}}} / 3600 * {PRICE} * 30 * 86400 / 1e6 * scalar({rate('ctr_candidates_total', BOTH)})",
             "all by {{job}}",
         ),
         width=HALF,
