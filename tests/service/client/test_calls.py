@@ -148,6 +148,15 @@ def test_a_budget_that_is_spent_ends_a_call_after_its_first_try(policy: Callable
         call.failed("refused")
 
 
+def test_answers_fill_the_budget_again(policy: Callable[..., Policy]) -> None:
+    shared = policy()
+    while shared.budget.failed():
+        pass
+    for _ in range(30):
+        assert Call(shared).read(200, {}, b"yes", bytes) == b"yes"
+    assert shared.budget.failed()
+
+
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     assert retry_after_s("7") == 7

@@ -163,6 +163,7 @@ def test_a_deadline_holds_while_a_connection_is_neither_made_nor_refused(
             waiting.connect_ex(other.address)
         with pytest.raises(DeadlineExceeded):
             client_for(other.url, deadline_ms=150).predict(**ASK)
+        assert other.connections == 0, "given up before the peer accepted anything"
 
 
 @pytest.mark.parametrize("name", ["resets", "answers half"])
