@@ -1,0 +1,78 @@
+"""A service over a bundle with MovieLens's fields, in a folder that looks like a reader's checkout."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from export.pack import pack
+from tests.docs.guides import ROOT, Checkout, environment
+from training.config import from_dict, load
+from training.data import movielens
+from training.data.movielens import Counts
+from training.data.prepare import prepare
+from training.run import Run
+from training.teach import teach
+
+
+def write_archive(folder: Path) -> None:
+    """An archive of MovieLens's form: 50 users who each rate every one of 30 movies."""
+    folder.mkdir()
+    users = [f"{user}::{'MF'[user % 2]}::25::{user % 21}::9411{user % 10}" for user in range(1, 51)]
+    movies = [f"{movie}::Movie {movie} ({1970 + movie})::Drama" for movie in range(1, 31)]
+    ratings = [f"{u}::{m}::{1 + (u * m) % 5}::97830{u:02d}{m:02d}" for u in range(1, 51) for m in range(1, 31)]
+    for name, lines in (("users", users), ("movies", movies), ("ratings", ratings)):
+        (folder / f"{name}.dat").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def docs_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundles of a student and a teacher; what the documents ask does not depend on what the models are."""
+    root = tmp_path_factory.mktemp("docs-bundles")
+    write_archive(root / "ml-1m")
+    config = load(ROOT / "training/configs/movielens.toml").to_dict()
+    config["teach"]["max_epochs"] = 1
+    run = Run.open(root / "runs", from_dict(config, "docs"))
+    counts = Counts(ratings=1500, users=50, movies=30)
+    prepared = prepare(movielens.read(root / "ml-1m", expected=counts), run.directory / "data")
+    for arm in ("student", "teacher"):
+        pack(teach(run), prepared, name=f"docs-{arm}", metrics={}, root=root / "bundles" / arm)
+    return root / "bundles"
+
+
+@contextmanager
+def serving(folder: Path, bundles: Path) -> Iterator[Checkout]:
+    """A checkout in an empty folder, and `python -m service serve` in it."""
+    interpreter = folder / ".venv/bin/python"
+    interpreter.parent.mkdir(parents=True)
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    interpreter.chmod(0o755)
+    for name, target in (("docs", ROOT / "docs"), ("docker", ROOT / "docker"), ("bundles", bundles)):
+        (folder / name).symlink_to(target)
+    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        served_at = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+        assert served_at is not None
+        yield Checkout(folder, served_at.group())
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def checkout(docs_bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """One for the tests of a file."""
+    with serving(tmp_path_factory.mktemp("checkout"), docs_bundles) as served:
+        yield served
+
+
+@pytest.fixture
+def new_checkout(docs_bundles: Path, tmp_path: Path) -> Iterator[Callable[[], Checkout]]:
+    """Makes one for a test that changes what is served."""
+    with serving(tmp_path, docs_bundles) as served:
+        yield lambda: served
