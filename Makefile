@@ -107,6 +107,10 @@ picture: $(BUNDLES)/student/CURRENT  ## the README's picture of the live page, o
 loadtest: $(BUNDLES)/student/CURRENT  ## student against teacher under realistic load; table, picture, page; 4 minutes, two cores
 	$(BIN)/python -m loadtest.ranking $(BOTH) $(LOADTEST)
 
+api-docs: $(BUNDLES)/student/CURRENT  ## docs/api.md from a service of its own, the table of settings in docs/operator.md
+	$(BIN)/python -m loadtest.settings_table
+	$(BIN)/python -m loadtest.api_reference $(BOTH)
+
 traffic: $(BUNDLES)/student/CURRENT  ## a service of its own, users with a known taste, and the report; TRAFFIC="--lift 0.1"
 	$(BIN)/python -m loadtest.traffic --serve --bundle $(BUNDLES)/student $(TRAFFIC)
 

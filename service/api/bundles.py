@@ -47,7 +47,9 @@ def add_bundle_routes(router: APIRouter, settings: Settings, follower: Follower)
         openapi_extra={
             "requestBody": {
                 "required": False,
-                "content": {JSON: {"schema": {"$ref": "#/components/schemas/RollbackRequest"}}},
+                "content": {
+                    JSON: {"schema": {"$ref": "#/components/schemas/RollbackRequest"}, "example": {"version": None}}
+                },
             }
         },
         responses=responses,

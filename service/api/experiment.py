@@ -37,6 +37,7 @@ EXAMPLE = {
     "shadow": {"share": 0.1},
 }
 """A document as /openapi.json shows it."""
+KILL_EXAMPLE = {"experiment": "student-vs-teacher", "reason": "clicks fell after the release of 14:00"}
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def add_experiment_routes(router: APIRouter, state: State) -> None:
         "/experiment", replace, methods=["PUT"], summary=summary, openapi_extra=extra, responses=_changed()
     )
     summary = "Send every unit to the default model in every worker within a second; admin token"
-    extra = _body({JSON: _schema("KillRequest")})
+    extra = _body({JSON: {**_schema("KillRequest"), "example": KILL_EXAMPLE}})
     router.add_api_route(
         "/experiment/kill", kill, methods=["POST"], summary=summary, openapi_extra=extra, responses=_changed()
     )

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from export.pack import pack
+from service.bundle import Bundle, Flops, Golden, Graph, Manifest, write_bundle
+from tests.conftest import CALIBRATION, Weights, onnx_graph, probabilities
 from tests.docs.guides import ROOT, Checkout, environment
-from training.config import from_dict, load
 from training.data import movielens
 from training.data.movielens import Counts
-from training.data.prepare import prepare
-from training.run import Run
-from training.teach import teach
+from training.data.prepare import Prepared, prepare
 
 
 def write_archive(folder: Path) -> None:
@@ -33,17 +31,47 @@ def write_archive(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def docs_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundles of a student and a teacher; what the documents ask does not depend on what the models are."""
+    """A student and a teacher with MovieLens's fields and vocabularies, and random factorization machines for models:
+    what the documents ask does not depend on what answers, and an export takes tens of seconds.
+    """
     root = tmp_path_factory.mktemp("docs-bundles")
     write_archive(root / "ml-1m")
-    config = load(ROOT / "training/configs/movielens.toml").to_dict()
-    config["teach"]["max_epochs"] = 1
-    run = Run.open(root / "runs", from_dict(config, "docs"))
     counts = Counts(ratings=1500, users=50, movies=30)
-    prepared = prepare(movielens.read(root / "ml-1m", expected=counts), run.directory / "data")
-    for arm in ("student", "teacher"):
-        pack(teach(run), prepared, name=f"docs-{arm}", metrics={}, root=root / "bundles" / arm)
+    prepared = prepare(movielens.read(root / "ml-1m", expected=counts), root / "data")
+    for seed, arm in enumerate(("student", "teacher")):
+        write_bundle(root / "bundles" / arm, bundle_of(prepared, f"docs-{arm}", seed, flops=100.0 * 10**seed))
     return root / "bundles"
+
+
+def bundle_of(prepared: Prepared, name: str, seed: int, flops: float) -> Bundle:
+    """A bundle of this data; its version is as long as a real one's."""
+    encoder, example = prepared.encoder, dict(prepared.example)
+    context_fields = len(encoder.schema.context)
+    weights = Weights.random(encoder.sizes, seed)
+    context_ids = encoder.encode_context(example["context"])
+    candidate_ids = encoder.encode(encoder.schema.candidate, example["candidates"])
+    logits_N = weights.logits(context_ids, candidate_ids)
+    return Bundle(
+        manifest=Manifest(
+            name=name,
+            version=f"{seed:012x}",
+            architecture="fm",
+            schema_digest=encoder.schema.digest,
+            parameters=int(weights.embedding_VD.size),
+            flops=Flops(effective=flops, executed=flops, candidates=200),
+            graph=Graph(form="split", opset=17, timings_us={}),
+            calibration=CALIBRATION,
+            metrics={"test_auc": 0.5},
+            lineage={"recipe": "tests/docs/conftest.py"},
+            files={},
+        ),
+        encoder=encoder,
+        catalogue=prepared.catalogue,
+        golden=Golden.of(context_ids, [candidate_ids], [logits_N]),
+        example={**example, "probabilities": probabilities(logits_N)},
+        model_onnx=onnx_graph(weights, context_fields),
+        model_card=f"# {name}\n",
+    )
 
 
 @contextmanager

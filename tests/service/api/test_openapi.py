@@ -47,6 +47,13 @@ def test_the_examples_are_answered_as_they_stand(document: dict[str, Any], clien
         assert answer.json()["probabilities"] == pytest.approx(bundle.example["probabilities"], abs=1e-5)
 
 
+def test_every_body_in_json_has_an_example(document: dict[str, Any]) -> None:
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    bodies = [operation["requestBody"]["content"] for operation in operations if "requestBody" in operation]
+    assert len(bodies) > 8
+    assert [body for body in bodies if not {"example", "examples"} & set(body["application/json"])] == []
+
+
 def test_a_bundle_without_a_catalogue_has_no_items_example(open_client: OpenClient, bundles: Path) -> None:
     bare = open_client(student_bundle=bundles / "no-catalogue")
     document = bare.get("/openapi.json").json()
