@@ -88,8 +88,10 @@ def serving(folder: Path, bundles: Path) -> Iterator[Checkout]:
         assert server.stdout is not None
         served_at = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
         assert served_at is not None
-        yield Checkout(folder, served_at.group())
-        server.terminate()
+        try:
+            yield Checkout(folder, served_at.group())
+        finally:
+            server.terminate()
 
 
 @pytest.fixture(scope="module")
