@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -106,7 +107,9 @@ class AsyncClient:
         import aiohttp  # noqa: PLC0415 - as above
 
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit_per_host=self._connections, keepalive_timeout=60)
+            # aiohttp's own context is made when it is imported, and knows no certificates that came later.
+            tls = ssl.create_default_context()
+            connector = aiohttp.TCPConnector(limit_per_host=self._connections, keepalive_timeout=60, ssl=tls)
             self._session = aiohttp.ClientSession(connector=connector, headers=HEADERS)
         timeout = aiohttp.ClientTimeout(total=attempt.timeout_s)
         url = attempt.url + path

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,14 +58,21 @@ def service_url(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 class Peer:
     """Reads whole requests and behaves as told: the n-th request by the n-th behaviour, later ones by the last."""
 
-    def __init__(self, *behaviours: Behave, backlog: int | None = None, accepts_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        *behaviours: Behave,
+        backlog: int | None = None,
+        accepts_after_s: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._behaviours = behaviours
         self._accepts_after_s = accepts_after_s
+        self._tls = tls
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self.connections = 0
         self.requests: list[bytes] = []
         self.address: tuple[str, int] = self._listener.getsockname()
@@ -92,6 +102,12 @@ class Peer:
             self._threads[-1].start()
 
     def _serve(self, accepted: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                accepted = self._tls.wrap_socket(accepted, server_side=True)
+            except OSError:
+                return
+            self._open.append(accepted)
         accepted.settimeout(0.05)
         while not self._over.is_set() and accepted.fileno() != -1:
             request = self._read(accepted)
@@ -197,3 +213,19 @@ def misbehaviours() -> dict[str, Behave]:
         "drips its head": _drips,
         "drips its body": _drips_its_body,
     }
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A peer's side of TLS; the certificate is one that this process trusts."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=peer"]
+    options += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([openssl, "req", "-x509", *options], capture_output=True, check=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

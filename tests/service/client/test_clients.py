@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -150,6 +151,23 @@ def test_a_deadline_holds_for_the_whole_call(
     with pytest.raises(DeadlineExceeded, match="no answer within 150 ms"):
         client_for(other.url, deadline_ms=150).predict(**ASK)
     assert len(other.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["drips its head", "drips its body"])
+def test_a_deadline_holds_under_tls_too(  # noqa: PLR0917 - fixtures
+    client_for: Callable[..., Asks],
+    peer: Any,
+    says: Any,
+    misbehaviours: dict[str, Behave],
+    tls: ssl.SSLContext,
+    name: str,
+) -> None:
+    other = peer(says("200 OK"), misbehaviours[name], tls=tls)
+    client = client_for(other.url)
+    assert client.predict(**ASK).model == "peer@1"
+    with pytest.raises(DeadlineExceeded, match="no answer within 150 ms"):
+        client.predict(**ASK, deadline_ms=150)
+    assert other.connections == 1
 
 
 def test_a_deadline_holds_while_a_connection_is_neither_made_nor_refused(
