@@ -1,6 +1,6 @@
 """What is sent and what comes back, as bytes and as frozen dataclasses; no socket, no clock.
 
-JSON by the standard library, 25 µs for 200 item ids: a faster library would be a dependency of every caller's.
+JSON by the standard library, 19 µs for a request of 200 item ids: a faster one would be a dependency of every caller's.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ def feedback_body(events: Iterable[FeedbackEvent | Mapping[str, Any]]) -> bytes:
 def read_prediction(content: bytes) -> Prediction:
     """The answer of POST /predict; raises ValueError if it is none."""
     found = _decoded(content, ("request_id", "arm", "model", "probabilities", "fallback"))
-    probabilities: Sequence[Any] = found["probabilities"]
-    if not isinstance(probabilities, list) or not all(type(p) in {float, int} and 0 <= p <= 1 for p in probabilities):
+    probabilities: Any = found["probabilities"]
+    numbers = isinstance(probabilities, list) and set(map(type, probabilities)) <= {float, int}
+    if not numbers or (probabilities and not 0 <= min(probabilities) <= max(probabilities) <= 1):
         raise ValueError("`probabilities` is no list of numbers within [0, 1]")
     known = {name: found[name] for name in ("request_id", "arm", "model", "probabilities", "fallback")}
     return Prediction(**known, token=found.get("token"))
@@ -141,8 +142,12 @@ def _listed(value: Any) -> Any:
     raise TypeError(f"got {type(value).__name__}, expected str, int, float, None, or lists or arrays of them")
 
 
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _decoded(content: bytes, names: Sequence[str]) -> dict[str, Any]:
-    found = json.loads(content)
+    found = json.loads(content, parse_constant=_refused)
     missing = [name for name in names if name not in found] if isinstance(found, dict) else list(names)
     if missing:
         raise ValueError(f"no `{missing[0]}` in {content[:80]!r}")

@@ -252,6 +252,15 @@ def test_what_is_no_answer_of_the_service_is_not_taken_for_one(
     assert "no list of numbers within" in str(caught.value)
 
 
+@pytest.mark.parametrize("probabilities", ["[NaN]", "[-0.1]", "[0.5, 1.5]", '["0.5"]', "[true]", "0.5", "null"])
+def test_probabilities_that_are_none_are_not_taken(
+    client_for: Callable[..., Asks], peer: Any, says: Any, probabilities: str
+) -> None:
+    body = f'{{"request_id":"r","arm":"a","model":"m","probabilities":{probabilities},"fallback":false}}'
+    with pytest.raises(Unavailable, match="not an answer of this service"):
+        client_for(peer(says("200 OK", body.encode())).url, retries=0).predict(**ASK)
+
+
 def test_the_next_service_answers_for_one_that_is_not_there(
     client_for: Callable[..., Asks], service_url: str, misbehaviours: dict[str, Behave], peer: Any
 ) -> None:
