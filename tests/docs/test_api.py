@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from loadtest.api_markdown import render, shortened
-from loadtest.api_reference import ask_all
+from loadtest.api_reference import Asked, ask_all
 from tests.docs.guides import ROOT, TOKEN, Checkout, shape
 
 EXPLAIN = "/student/explain"
@@ -43,7 +43,7 @@ def without_free(value: Any) -> Any:
 
 
 def test_the_reference_is_that_of_this_code(checkout: Checkout) -> None:
-    document, answers = ask_all(checkout.url, TOKEN)
+    document, answers = ask_all(Asked(checkout.url, TOKEN))
     committed = (ROOT / "docs/api.md").read_text()
     assert comparable(render(document, answers)) == comparable(committed), "run `make api-docs` and commit docs/api.md"
     refused = {path: one.status for (_, path), one in answers.items() if one.status != 200}
