@@ -21,7 +21,7 @@ export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
-  bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
+  api-docs bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
   compose-up prove-compose dashboards doctor loadtest manifests picture fuzz-native lock clean
 
