@@ -6,8 +6,8 @@ bundles, each written whole or not at all, the student's comes last (see `export
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -30,8 +30,9 @@ def main(
     config: Annotated[Path | None, typer.Option(help="What to train where there are no data [synthetic.toml].")] = None,
 ) -> None:
     """Train and export, unless both bundles are there."""
-    # The first process of a container ignores what it has no handler for.
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(STOPPED))
+    # The first process of a container ignores what it has no handler for. At once, and not by an exception: one that
+    # is raised inside a callback of a library is lost, and what is half-written is never looked at.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: os._exit(STOPPED))
     try:
         missing = without_bundle(bundles, ARMS)
     except BundleError as error:
