@@ -21,7 +21,7 @@ def test_the_stages_of_the_requests_between_two_readings(service: Any, samples: 
     after = read_stages(service.send(SCRAPE).text)
     assert after.counts["respond"] - before.counts["respond"] == 3
     took = microseconds_between(before, after)
-    assert set(took) == {"decode", "encode", "infer", "respond"}
+    assert set(took) == {"receive", "decode", "encode", "infer", "respond"}
     seconds = (after.seconds["infer"] - before.seconds["infer"]) / 3
     assert took["infer"] == pytest.approx(seconds * 1e6)
 

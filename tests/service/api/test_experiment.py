@@ -146,7 +146,7 @@ def test_the_first_document_comes_from_the_settings_file(open_client: Any, tmp_p
     file.write_text('[[experiments]]\nname = "a"\narms = [{name = "student", weight = 5000}, ')
     client = open_client(events=f"sqlite:{tmp_path}/e.sqlite3", experiment=file)
     reason = client.get("/readyz").json()["reasons"]["experiments"]
-    assert reason.startswith(f"{file}: document: got ")
+    assert reason.startswith(f"CTR_EXPERIMENT: {file}: document: got ")
     assert reason.endswith("(at end of document), expected TOML")
     file.write_text(
         '[[experiments]]\nname = "a"\narms = [{name = "student", weight = 5000}, {name = "teacher", weight = 5000}]\n'

@@ -63,6 +63,9 @@ def test_nothing_can_be_asked_before_the_form_knows_the_fields(served: Served, o
     for i in range(3):
         expect(buttons.nth(i)).to_be_disabled()
     expect(page.locator("#try-context")).to_contain_text("Waiting for the model's fields")
+    for _ in range(500):
+        if not waiting:
+            page.wait_for_timeout(20)
     waiting[0].continue_()
     for i in range(3):
         expect(buttons.nth(i)).to_be_enabled()
