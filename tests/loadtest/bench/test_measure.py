@@ -82,7 +82,9 @@ def test_a_point_has_a_load_and_ours_has_stages(
     assert outcome.load is not None
     assert outcome.load.requests_per_s > 1
     assert outcome.cpu_us > 0
-    assert set(outcome.stages_us) == ({"receive", "decode", "encode", "infer", "respond"} if server == ONNXRUNTIME else set())
+    assert set(outcome.stages_us) == (
+        {"receive", "decode", "encode", "infer", "respond"} if server == ONNXRUNTIME else set()
+    )
 
 
 def test_half_load_is_measured_at_the_rate_asked_for(bench: Bench, endpoints: dict[str, Endpoint]) -> None:
