@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+if __name__ == "__main__":
+    # The first process of a container is deaf to what it has no handler for, and the imports below take a second.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
+
 import typer
 import uvicorn
 
