@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ from service.scoring import ScorerFactory
 from service.settings import Settings
 
 os.environ.setdefault("CTR_EVENTS", "")  # a test that wants events says where; the default would be the working folder
+
+
+def pytest_collection_finish() -> None:
+    """Let no full collection of garbage look at what was imported: with torch and its like it took over a second."""
+    gc.collect()
+    gc.freeze()
+
 
 DIMENSIONS = 4
 CALIBRATION = Calibration(slope=0.9, intercept=-0.5)
