@@ -20,7 +20,7 @@ export COMPOSE
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
+.PHONY: help serve test check check-long fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
   api-docs bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
   compose-up prove-compose dashboards doctor loadtest manifests picture fuzz-native lock clean
@@ -40,7 +40,10 @@ check: .venv/installed  ## lint, format, types, import contracts, tests
 	$(BIN)/mypy
 	$(BIN)/mypy docker/grafana/boards
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not long"
+
+check-long: .venv/installed  ## the tests that `make test` leaves out: benches and proofs in small
+	$(BIN)/pytest -m long
 
 fmt: .venv/installed  ## mend what a tool can mend
 	$(BIN)/ruff check --fix .

@@ -10,6 +10,7 @@ from export.bench_curves import plot_against_candidates, plot_against_context
 from export.bench_forms import forms_table, teachers_table
 from export.bench_shapes import Shape, graphs_of
 
+pytestmark = pytest.mark.long
 SHAPE = Shape(label="tiny", fields=5, context=3, values=50)
 MODELS = {
     "dagfm_outer": {"embedding_size": 4, "layers": 2},

@@ -20,7 +20,7 @@ from service.experiment.document import read_toml
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="connections are found through /proc")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_give_every_unit_its_specified_arm_until_the_switch_is_thrown(
     bundles: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from loadtest.proof.truth import NOT_CALLED, judged
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "scenario",
     [

@@ -114,7 +114,7 @@ def test_a_finding_knows_whether_it_lies_where_it_should() -> None:
     assert Finding(target="T", what="", found=inf, contrast=True).met is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_prints_a_table_and_writes_the_findings(tmp_path: Path) -> None:
     path = tmp_path / "findings.json"
     command = [

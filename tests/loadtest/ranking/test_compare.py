@@ -76,7 +76,7 @@ def run(bundles: Path, folder: Path, *options: str) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="cores are chosen by affinity")
 def test_student_and_teacher_end_in_a_table_a_page_and_a_picture(bundles: Path, tmp_path: Path) -> None:
     short = ("--seconds", "0.6", "--warm-up-s", "0.2", "--shares", "0.5", "--candidates", "4", "--prepared", "50")
