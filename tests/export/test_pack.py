@@ -3,7 +3,6 @@
 import copy
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -23,9 +22,8 @@ from service.scoring import NativeScorer, OnnxScorer, prove
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
-from training.models.registry import build, model_class, names
+from training.models.registry import build, example_options, names
 
-OPTIONS: dict[str, Any] = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6, 5]}
 SIZES = [7, 5, 4, 9, 6]
 CONTEXT_FIELDS = 3
 CONTEXT_OF_7 = np.zeros((1, 7), np.int32)
@@ -33,8 +31,7 @@ CONTEXT_OF_7 = np.zeros((1, 7), np.int32)
 
 def model_of(name: str, sizes: list[int]) -> CTRModel:
     torch.manual_seed(3)
-    known = model_class(name).Options.model_fields
-    model = build(name, {key: value for key, value in OPTIONS.items() if key in known}, sizes).eval()
+    model = build(name, example_options(name), sizes).eval()
     torch.nn.init.normal_(model.embedding.weight_VD, std=0.5)
     return model
 

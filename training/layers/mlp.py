@@ -20,10 +20,12 @@ class MLP(nn.Module):
     Args:
         width: X, n_0.
         hidden: n_1 … n_l, the widths of the hidden layers.
+        dropout: share of each hidden layer's units left out at random in training; the output unit is never dropped.
     """
 
-    def __init__(self, width: int, hidden: Sequence[int]) -> None:
+    def __init__(self, width: int, hidden: Sequence[int], *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.widths = [width, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(self.widths))
         self.output = nn.Linear(self.widths[-1], 1)
@@ -42,6 +44,8 @@ class MLP(nn.Module):
         """The output of each row, [B]."""
         for linear in self.hidden:
             state_BX = torch.relu(linear(state_BX))
+            if self.dropout:
+                state_BX = nn.functional.dropout(state_BX, self.dropout, self.training)
         output_B1: Tensor = self.output(state_BX)
         return output_B1[:, 0]
 

@@ -18,7 +18,7 @@ class ModelOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    embedding_size: int = Option(ge=1)
+    embedding_size: int = Option(ge=1, examples=[4])
     """D, the length of one embedding."""
 
 
@@ -37,7 +37,12 @@ class CTRModel(nn.Module, ABC):
     def __init__(self, sizes: Sequence[int], options: ModelOptions) -> None:
         super().__init__()
         self.options = options
-        self.embedding = FieldEmbedding(sizes, options.embedding_size)
+        self.embedding = FieldEmbedding(sizes, self.embedding_width(len(sizes), options))
+
+    @classmethod
+    def embedding_width(cls, fields: int, options: ModelOptions) -> int:  # noqa: ARG003 - field-aware models need it
+        """Numbers per id in the table: D, but for models whose embeddings are aware of the other field."""
+        return options.embedding_size
 
     @property
     def fields(self) -> int:
@@ -53,6 +58,14 @@ class CTRModel(nn.Module, ABC):
         for table in self.modules():
             if isinstance(table, FieldEmbedding) and table.weight_VD.requires_grad:
                 table.fill_untrained(table.count_uses(ids_NF))
+
+    def hint_unit(self) -> nn.Linear:
+        """The linear unit that reads the last hidden representation: its input [B, H] is the hint of ECKD's eq. 9.
+
+        Raises:
+            ValueError: the model has no hidden representation, its terms are summed as they are.
+        """
+        raise ValueError(f"model {self.name!r} has no hidden representation to hint at or with; distil soft labels")
 
     @abstractmethod
     def interact(self, embedded_BFD: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from training.models.registry import register
 class CINOptions(ModelOptions):
     """Options of CIN."""
 
-    maps: tuple[PositiveInt, ...] = Option(min_length=1)
+    maps: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(5, 3)])
     """Feature maps of each layer; interactions reach order len(maps) + 1."""
 
 

@@ -19,7 +19,7 @@ from training.models.registry import register
 class CrossNetOptions(ModelOptions):
     """Options of CrossNet."""
 
-    layers: int = Option(ge=1)
+    layers: int = Option(ge=1, examples=[2])
     """Cross layers; interactions reach order layers + 1."""
 
 
@@ -44,6 +44,10 @@ class CrossNet(CTRModel):
             state_BX = layer(base_BX, state_BX)
         logits_B1: Tensor = self.readout(state_BX)
         return logits_B1[:, 0]
+
+    def hint_unit(self) -> nn.Linear:
+        """Reads x_L."""
+        return self.readout
 
     def flops(self) -> int:
         """l·((md)² + md)."""

@@ -29,7 +29,7 @@ from training.models.registry import register
 class DAGFMOptions(ModelOptions):
     """Options of both students."""
 
-    layers: int = Option(ge=1)
+    layers: int = Option(ge=1, examples=[2])
     """Propagation layers; interactions reach order layers + 1."""
     connect: Literal["triangular", "identity", "dense"] = "triangular"
     """Which entries of C are learned."""
@@ -86,6 +86,10 @@ class DAGFM(CTRModel):
         sums_BS = torch.cat([state_BFD.sum(2) for state_BFD in self.states(embedded_BFD)], dim=1)
         logits_B1: Tensor = self.readout(sums_BS)
         return logits_B1[:, 0]
+
+    def hint_unit(self) -> nn.Linear:
+        """Reads the sums of all states."""
+        return self.readout
 
     @property
     def edges(self) -> int:

@@ -51,6 +51,12 @@ def build(name: str, options: Mapping[str, Any], sizes: Sequence[int]) -> CTRMod
     return cls(sizes, cls.Options(**options))
 
 
+def example_options(name: str) -> dict[str, Any]:
+    """Options of a small model that has every part of the architecture: the first example each option gives."""
+    fields = model_class(name).Options.model_fields
+    return {key: field.examples[0] for key, field in fields.items() if field.examples}
+
+
 @cache
 def _discover() -> None:
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from pydantic import Field as Option
 from pydantic import PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.layers.cin import CompressedInteraction
 from training.layers.embedding import FieldEmbedding
@@ -26,10 +26,12 @@ from training.models.registry import register
 class XDeepFMOptions(ModelOptions):
     """Options of xDeepFM."""
 
-    maps: tuple[PositiveInt, ...] = Option(min_length=1)
+    maps: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(5, 3)])
     """Feature maps of each CIN layer; explicit interactions reach order len(maps) + 1."""
-    hidden: tuple[PositiveInt, ...] = Option(min_length=1)
+    hidden: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(6, 5)])
     """Widths of the perceptron's hidden layers."""
+    dropout: float = Option(default=0.0, ge=0, lt=1)
+    """Share of hidden units left out at random in each training step."""
 
 
 @register("xdeepfm")
@@ -42,7 +44,7 @@ class XDeepFM(CTRModel):
         super().__init__(sizes, options)
         self.linear = FieldEmbedding(sizes, 1)
         self.interaction = CompressedInteraction(len(sizes), options.maps)
-        self.mlp = MLP(len(sizes) * options.embedding_size, options.hidden)
+        self.mlp = MLP(len(sizes) * options.embedding_size, options.hidden, dropout=options.dropout)
 
     def forward(self, ids_BF: Tensor) -> Tensor:
         """Logits [B] of rows of ids."""
@@ -53,6 +55,10 @@ class XDeepFM(CTRModel):
         """Logits [B] of embedded rows, less the linear part."""
         logits_B: Tensor = self.interaction(embedded_BFD) + self.mlp(embedded_BFD.flatten(1))
         return logits_B
+
+    def hint_unit(self) -> nn.Linear:
+        """Reads the perceptron's last hidden layer."""
+        return self.mlp.output
 
     def flops(self) -> int:
         """CIN as published, before its last layer is folded, and the whole MLP."""

@@ -4,16 +4,14 @@ import pytest
 import torch
 
 from training.models.base import CTRModel
-from training.models.registry import build, model_class, names, register
+from training.models.registry import build, example_options, model_class, names, register
 
 SIZES = [5, 4, 3, 6]
-OPTIONS = {"embedding_size": 4, "layers": 2, "maps": [5, 3], "hidden": [6, 5]}
 
 
 def tiny_model(name: str, seed: int = 0) -> CTRModel:
     torch.manual_seed(seed)
-    known = model_class(name).Options.model_fields
-    return build(name, {key: value for key, value in OPTIONS.items() if key in known}, SIZES)
+    return build(name, example_options(name), SIZES)
 
 
 def tiny_ids(rows: int, seed: int = 0) -> torch.Tensor:
