@@ -20,8 +20,8 @@ from service.bundle import STORED_AS, EmbeddingTable, StoredTable
 from service.bundle.embedding import Numbers
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
-from training.loop import click_metrics, predict
 from training.models.base import CTRModel
+from training.objective import click_metrics, predict
 
 LARGEST_CHANGE = 0.0005
 """Of AUC and of log loss on the validation rows, in either direction: a table that changes more is another model."""
@@ -94,8 +94,7 @@ def with_table(model: CTRModel, embedding: EmbeddingTable) -> CTRModel:
 def quality_change(model: CTRModel, changed: CTRModel, prepared: Prepared) -> tuple[float, float]:
     """How much AUC and log loss on the validation rows differ between a model and a changed one."""
     rows = TensorRows.of(prepared.rows("validation"))
-    metrics = click_metrics(rows)
-    before, after = (metrics(predict(each, rows.ids_NF)) for each in (model, changed))
+    before, after = (click_metrics(predict(each, rows.ids_NF), rows) for each in (model, changed))
     return after["auc"] - before["auc"], after["log_loss"] - before["log_loss"]
 
 

@@ -12,11 +12,11 @@ from training.config import Config, FitOptions, Model
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
 from training.distill import distillation_objective
-from training.loop import Objective, fit
+from training.loop import fit
 from training.models.base import CTRModel
 from training.models.registry import build
+from training.objective import Objective, click_objective
 from training.progress import Progress
-from training.teach import click_objective
 
 
 class _Stopwatch(Progress):
@@ -55,14 +55,12 @@ def epoch_times(prepared: Prepared, config: Config, epochs: int) -> Iterator[tup
     for described, phase, options, objective in phases:
         model = build(described.name, described.options.model_dump(), prepared.encoder.sizes)
         model.embedding.weight_VD.requires_grad_(phase != "distill")
-        seconds = _seconds_per_epoch(model, train, few, objective, options.model_copy(update=fixed))
+        seconds = _seconds_per_epoch(model, train, objective, options.model_copy(update=fixed))
         yield described.name, phase, f"{len(train):,}", f"{seconds:.2f}", f"{len(train) / seconds:,.0f}"
 
 
-def _seconds_per_epoch(
-    model: CTRModel, train: TensorRows, few: TensorRows, objective: Objective, options: FitOptions
-) -> float:
+def _seconds_per_epoch(model: CTRModel, train: TensorRows, objective: Objective, options: FitOptions) -> float:
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        fit(model, train, few, objective, options, directory=Path(folder), seed=0, progress=watch)
+        fit(model, train, objective, options, directory=Path(folder), seed=0, progress=watch)
     return statistics.median(watch.seconds)

@@ -15,24 +15,27 @@ from training.checkpoint import Trained
 from training.config import DistillOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
-from training.loop import Objective, click_metrics, predict
 from training.losses import distillation_loss
 from training.models.base import CTRModel
 from training.models.registry import build
-from training.run import Run, train_phase
+from training.objective import Objective, click_metrics, predict
+from training.phase import Lesson
+from training.run import Run, rows_of, train_phase
 
 
 def distill(run: Run, teacher: Trained) -> Trained:
     """The run's student, distilled from `teacher`."""
     config = run.config
 
-    def start(prepared: Prepared, train: TensorRows, validation: TensorRows) -> tuple[CTRModel, Objective]:
+    def begin(prepared: Prepared) -> Lesson:
         torch.manual_seed(config.run.seed)
         student = build(config.student.name, config.student.options.model_dump(), prepared.encoder.sizes)
         share_embeddings(student, teacher.model)
-        return student, distillation_objective(teacher.model, train, validation, config.distill)
+        train, validation = rows_of(prepared)
+        objective = distillation_objective(teacher.model, train, validation, config.distill)
+        return Lesson(model=student, train=train, objective=objective)
 
-    return train_phase(run, "distill", config.distill, start, {"teacher": teacher.digest})
+    return train_phase(run, "distill", config.distill, begin, {"teacher": teacher.digest})
 
 
 @torch.no_grad()
@@ -51,12 +54,13 @@ def distillation_objective(
     """
     train_logits_N, validation_logits_N = predict(teacher, train.ids_NF), predict(teacher, validation.ids_NF)
     weights = {"click_weight": options.click_weight, "logit_weight": options.logit_weight}
-    on_clicks = click_metrics(validation)
 
-    def loss(logits_B: Tensor, rows_B: Tensor) -> Tensor:
-        return distillation_loss(logits_B, train_logits_N[rows_B], train.clicks_N[rows_B], **weights)
+    def loss(student: CTRModel, ids_BF: Tensor, rows_B: Tensor) -> Tensor:
+        return distillation_loss(student(ids_BF), train_logits_N[rows_B], train.clicks_N[rows_B], **weights)
 
-    def metrics(logits_N: Tensor) -> dict[str, float]:
-        return {**on_clicks(logits_N), "logit_gap": float(mse_loss(logits_N, validation_logits_N))}
+    def metrics(student: CTRModel) -> dict[str, float]:
+        logits_N = predict(student, validation.ids_NF)
+        gap = float(mse_loss(logits_N, validation_logits_N))
+        return {**click_metrics(logits_N, validation), "logit_gap": gap}
 
     return Objective(loss=loss, metrics=metrics, decides=options.select, higher_is_better=options.select == "auc")

@@ -13,8 +13,8 @@ from training.checkpoint import Trained
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared, open_prepared
 from training.data.synthetic import best_reachable
-from training.loop import predict
 from training.metrics import auc, calibration, log_loss
+from training.objective import predict
 from training.run import PHASES, Run
 
 Report = dict[str, Any]

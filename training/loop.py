@@ -1,4 +1,4 @@
-"""fit(): the one training loop. It knows batches, a loss, a validation split and nothing about models or phases.
+"""fit(): the one training loop. It knows batches and an objective, and nothing about phases or teachers.
 
 Each epoch ends with one atomic file holding model, optimiser, best model and history, so a run killed at any moment
 resumes at the last finished epoch and arrives at the same numbers. Validation decides which epoch is kept; the test
@@ -9,41 +9,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from service.bundle import replace_file
-from training.checkpoint import CheckpointError, load_tensors, save_tensors
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
-from training.metrics import auc, log_loss
 from training.models.base import CTRModel
+from training.objective import BatchLoss, Objective
 from training.progress import Progress
+from training.state import History, State
 
-BatchLoss = Callable[[Tensor, Tensor], Tensor]
-"""(logits_B, row numbers_B) → loss."""
-
-ValidationMetrics = Callable[[Tensor], dict[str, float]]
-"""logits_N of the validation rows → metrics by name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What a phase minimises in training and what decides, on validation, which of its epochs is kept."""
-
-    loss: BatchLoss
-    metrics: ValidationMetrics
-    decides: str
-    """Name of the deciding metric."""
-    higher_is_better: bool = True
-
-
-_EVALUATION_BATCH = 16_384
 _CHECK_EVERY = 32
 
 
@@ -51,51 +30,9 @@ class DivergedError(RuntimeError):
     """The loss is no longer finite."""
 
 
-@dataclass
-class History:
-    """What happened so far; all of it is in the checkpoint."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = -1
-    best_score: float = -1e300
-    """Finite, because it is stored as JSON."""
-
-    def add(self, epoch: Mapping[str, float], score: float) -> bool:
-        """Append one epoch's metrics and its score, higher is better; True if it is the best so far."""
-        self.epochs.append(dict(epoch))
-        better = score > self.best_score
-        if better:
-            self.best_epoch, self.best_score = len(self.epochs) - 1, score
-        return better
-
-    def exhausted(self, options: FitOptions) -> bool:
-        """Whether the run is over: too long without a better epoch, or long enough."""
-        waited = len(self.epochs) - 1 - self.best_epoch
-        return len(self.epochs) >= options.max_epochs or waited >= options.patience
-
-
-@torch.inference_mode()
-def predict(model: CTRModel, ids_NF: Tensor) -> Tensor:
-    """Logits float32 [N] in evaluation mode."""
-    model.eval()
-    starts = range(0, len(ids_NF), _EVALUATION_BATCH)
-    return torch.cat([model(ids_NF[start : start + _EVALUATION_BATCH]) for start in starts])
-
-
-def click_metrics(rows: TensorRows) -> ValidationMetrics:
-    """`auc` and `log_loss` against the clicks of these rows."""
-    clicks_N = rows.clicks_N.numpy()
-
-    def metrics(logits_N: Tensor) -> dict[str, float]:
-        return {"auc": auc(logits_N.numpy(), clicks_N), "log_loss": log_loss(logits_N.numpy(), clicks_N)}
-
-    return metrics
-
-
 def fit(
     model: CTRModel,
     train: TensorRows,
-    validation: TensorRows,
     objective: Objective,
     options: FitOptions,
     *,
@@ -104,13 +41,12 @@ def fit(
     progress: Progress,
     identity: Mapping[str, str] | None = None,
 ) -> History:
-    """Train until the deciding validation metric stops improving; the model ends with the weights of its best epoch.
+    """Train until the deciding metric stops improving; the model ends with the weights of its best epoch.
 
     Args:
         model: trained in place; parameters that need no gradient stay as they are.
         train: rows the loss's row numbers refer to.
-        validation: rows that decide when to stop and which epoch to keep.
-        objective: the loss of a batch, and the metric that decides.
+        objective: the loss of a batch, and the metric that decides when to stop and which epoch to keep.
         options: optimiser, batch size, stopping.
         directory: where `last.safetensors` and `metrics.jsonl` are kept; an unfinished run there is resumed.
         seed: orders the batches.
@@ -121,17 +57,19 @@ def fit(
         CheckpointError: the unfinished run there started from something else.
         DivergedError: the loss is not finite; the last good epoch stays on disk.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    modules = nn.ModuleDict({"model": model, "companions": objective.companions})
+    trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
-    state = _State(directory / "last.safetensors", model, optimizer, dict(identity or {}))
+    state = State(directory / "last.safetensors", modules, optimizer, identity or {})
     history = state.load()
     _write_metrics(directory, history)  # a kill may have come between the state and its metrics
     while not history.exhausted(options):
         epoch = len(history.epochs)
         torch.manual_seed(seed * 1_000_003 + epoch)
+        modules.train()
         loss = objective.loss
         train_loss = _train_epoch(model, optimizer, train, loss, options, seed=seed, epoch=epoch, progress=progress)
-        metrics = objective.metrics(predict(model, validation.ids_NF))
+        metrics = objective.metrics(model)
         score = metrics[objective.decides] * (1 if objective.higher_is_better else -1)
         validated = {f"validation_{name}": value for name, value in metrics.items()}
         if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
@@ -166,16 +104,17 @@ def _train_epoch(
     progress: Progress,
 ) -> float:
     """One pass over the training rows; returns the mean loss per batch."""
-    model.train()
     limit = options.max_steps_per_epoch or math.inf
     steps = min(math.ceil(len(train) / options.batch_size), limit)
     progress.epoch_starts(epoch, rows=int(min(len(train), steps * options.batch_size)))
     total = torch.zeros(())
     step = 0
     for rows_B in epoch_batches(len(train), options.batch_size, seed=seed, epoch=epoch):
-        optimizer.param_groups[0]["lr"] = learning_rate(options, epoch + step / steps)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(options, epoch + step / steps)
         optimizer.zero_grad()
-        batch_loss = loss(model(train.ids_NF[rows_B]), rows_B)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
+            batch_loss = loss(model, train.ids_NF[rows_B], rows_B)
         batch_loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += batch_loss.detach()
@@ -195,52 +134,3 @@ def _require_finite(total: Tensor, epoch: int, step: int) -> None:
             f"loss is {float(total)} in epoch {epoch}, steps {first}-{step}; the epochs before are kept. "
             "Lower learning_rate, or look at the rows of these steps"
         )
-
-
-class _State:
-    """Everything a resumed run needs, as one file."""
-
-    def __init__(self, path: Path, model: CTRModel, optimizer: torch.optim.Optimizer, identity: dict[str, str]) -> None:
-        self._path = path
-        self._identity = identity
-        self._model = model
-        self._optimizer = optimizer
-        self._best: dict[str, Tensor] = {}
-
-    def keep_best(self) -> None:
-        self._best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
-
-    def restore_best(self) -> None:
-        self._model.load_state_dict(self._best)
-
-    def save(self, history: History) -> None:
-        tensors = {f"model.{name}": tensor for name, tensor in self._model.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
-        for number, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
-        save_tensors(self._path, tensors, {"identity": self._identity, "history": asdict(history)})
-
-    def load(self) -> History:
-        """The history so far, model and optimiser set to it; an empty one if nothing was kept."""
-        if not self._path.exists():
-            return History()
-        tensors, meta = load_tensors(self._path)
-        if meta.get("identity") != self._identity:
-            raise CheckpointError(
-                f"{self._path}: an unfinished phase that started from {meta.get('identity')}, this run starts from "
-                f"{self._identity}; remove {self._path.parent} to begin again"
-            )
-        self._model.load_state_dict(_under("model", tensors))
-        self._best = _under("best", tensors)
-        moments: dict[int, dict[str, Any]] = {}
-        for name, tensor in _under("optimizer", tensors).items():
-            number, key = name.split(".")
-            moments.setdefault(int(number), {})[key] = tensor
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return History(**meta["history"])
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    cut = len(prefix) + 1
-    return {name[cut:]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}

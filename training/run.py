@@ -8,21 +8,18 @@ test.json            the test split, read once for these checkpoints
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from service.bundle import replace_file
-from training.checkpoint import CheckpointError, Trained, load_model, save_model
+from training.checkpoint import Trained, load_model
 from training.config import Config, ConfigError, FitOptions, load
 from training.data.batches import TensorRows
 from training.data.datasets import DATA_SETS
 from training.data.prepare import Prepared, open_prepared, prepare
-from training.loop import Objective, fit, predict
-from training.models.base import CTRModel
-from training.plots import plot_curves
-from training.progress import console, phase_progress, working
+from training.phase import Lesson, Phase, train
+from training.progress import console, working
 
 PHASES = ("teach", "distill", "finetune")
 
@@ -80,64 +77,33 @@ class Run:
         return load_model(self.checkpoint(phase), open_prepared(self.directory / "data"))
 
 
-Start = Callable[[Prepared, TensorRows, TensorRows], tuple[CTRModel, Objective]]
-"""(data, training rows, validation rows) → model to train and what for."""
+Begin = Callable[[Prepared], Lesson]
+"""The run's data → what a phase trains."""
 
 
-def train_phase(
-    run: Run,
-    phase: str,
-    options: FitOptions,
-    start: Start,
-    lineage: dict[str, Any],
-) -> Trained:
-    """Run one phase to its end, or load it if it ended before.
+def train_phase(run: Run, name: str, options: FitOptions, begin: Begin, lineage: Mapping[str, str]) -> Trained:
+    """Run one phase of a run to its end, or load it if it ended before.
 
     Args:
         run: the run; its data are prepared.
-        phase: names the folder.
+        name: names the phase and its folder.
         options: how to fit.
-        start: makes the model and its objective, once the rows are read.
+        begin: makes the model and its objective, once the rows are read.
         lineage: what the phase started from, kept in the checkpoint.
     """
-    if run.checkpoint(phase).exists():
-        console.print(f"{phase:>8} done before: {run.checkpoint(phase)}", highlight=False)
-        return _of_lineage(run.load(phase), lineage, run.directory / phase)
     prepared = open_prepared(run.directory / "data")
-    train, validation = TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))
-    model, objective = start(prepared, train, validation)
-    folder = run.directory / phase
-    folder.mkdir(exist_ok=True)
-    with phase_progress(phase) as progress:
-        seed = run.config.run.seed
-        history = fit(
-            model,
-            train,
-            validation,
-            objective,
-            options,
-            directory=folder,
-            seed=seed,
-            progress=progress,
-            identity={**lineage, "data": prepared.digest},
-        )
-    model.fill_untrained(train.ids_NF)
-    scores = {
-        f"validation_{name}": value for name, value in objective.metrics(predict(model, validation.ids_NF)).items()
-    }
-    title = f"{run.config.run.name}: {phase}"
-    plot_curves(history.epochs, folder / "curves.png", best_epoch=history.best_epoch, title=title)
-    meta = {"phase": phase, "config": run.config.to_dict(), "best_epoch": history.best_epoch, **lineage, **scores}
-    save_model(run.checkpoint(phase), model, prepared, meta)  # last: its presence says that the phase is done
-    return run.load(phase)
+    phase = Phase(
+        name=name,
+        folder=run.directory / name,
+        options=options,
+        seed=run.config.run.seed,
+        lineage=lineage,
+        meta={"config": run.config.to_dict()},
+        title=f"{run.config.run.name}: {name}",
+    )
+    return train(phase, prepared, lambda: begin(prepared))
 
 
-def _of_lineage(trained: Trained, lineage: dict[str, Any], folder: Path) -> Trained:
-    """The model if it started from these very checkpoints; raises CheckpointError naming both digests."""
-    for key, digest in lineage.items():
-        if trained.meta[key] != digest:
-            raise CheckpointError(
-                f"{folder}: was made from {key} {trained.meta[key]}, the run now holds {digest}; "
-                f"remove {folder} to make it again"
-            )
-    return trained
+def rows_of(prepared: Prepared) -> tuple[TensorRows, TensorRows]:
+    """Training and validation rows, read into memory."""
+    return TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))

@@ -9,11 +9,12 @@ from torch import Tensor
 from training.config import FitOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
-from training.loop import DivergedError, History, Objective, fit, learning_rate, predict
+from training.loop import DivergedError, fit, learning_rate
 from training.models.base import CTRModel
 from training.models.registry import build
+from training.objective import Objective, click_objective, predict
 from training.progress import Progress
-from training.teach import click_objective
+from training.state import History
 
 OPTIONS = FitOptions(learning_rate=3e-3, weight_decay=0.0, batch_size=256, max_epochs=4, patience=2)
 
@@ -39,10 +40,10 @@ def test_the_model_ends_with_the_weights_of_its_best_epoch(
     model = model_for(prepared)
     options = OPTIONS.model_copy(update={"learning_rate": 0.05, "max_epochs": 8})
     objective = click_objective(train, validation)
-    history = fit(model, train, validation, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
+    history = fit(model, train, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
     aucs = [epoch["validation_auc"] for epoch in history.epochs]
     assert history.best_epoch == int(np.argmax(aucs)) < len(aucs) - 1, "the test needs a best epoch before the last"
-    assert objective.metrics(predict(model, validation.ids_NF))["auc"] == max(aucs)
+    assert objective.metrics(model)["auc"] == max(aucs)
 
 
 def test_every_epoch_is_one_line_of_metrics(
@@ -50,7 +51,7 @@ def test_every_epoch_is_one_line_of_metrics(
 ) -> None:
     objective = click_objective(train, validation)
     model, progress = model_for(prepared), Progress("test")
-    history = fit(model, train, validation, objective, OPTIONS, directory=tmp_path, seed=0, progress=progress)
+    history = fit(model, train, objective, OPTIONS, directory=tmp_path, seed=0, progress=progress)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == history.epochs
     assert [line["epoch"] for line in lines] == list(range(len(lines)))
@@ -61,14 +62,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(
 ) -> None:
     good, batches = click_objective(train, validation), []
 
-    def loss(logits_B: Tensor, rows_B: Tensor) -> Tensor:
+    def loss(model: CTRModel, ids_BF: Tensor, rows_B: Tensor) -> Tensor:
         batches.append(len(rows_B))
         poison = float("nan") if len(batches) > 20 else 1.0
-        return good.loss(logits_B, rows_B) * poison
+        return good.loss(model, ids_BF, rows_B) * poison
 
     model, objective = model_for(prepared), Objective(loss=loss, metrics=good.metrics, decides="auc")
     with pytest.raises(DivergedError, match="epoch 1"):
-        fit(model, train, validation, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
+        fit(model, train, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 
@@ -79,7 +80,7 @@ def test_frozen_parameters_stay_as_they_are(
     model.embedding.weight_VD.requires_grad_(False)
     before_VD = model.embedding.weight_VD.clone()
     objective = click_objective(train, validation)
-    fit(model, train, validation, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
+    fit(model, train, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
     torch.testing.assert_close(model.embedding.weight_VD, before_VD, rtol=0, atol=0)
 
 
@@ -114,7 +115,7 @@ def test_a_metric_that_should_be_low_decides_by_its_minimum(
     objective = Objective(loss=clicks.loss, metrics=clicks.metrics, decides="log_loss", higher_is_better=False)
     options = OPTIONS.model_copy(update={"learning_rate": 0.05, "max_epochs": 8, "patience": 8})
     model = model_for(prepared)
-    history = fit(model, train, validation, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
+    history = fit(model, train, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
     losses = [epoch["validation_log_loss"] for epoch in history.epochs]
     assert history.best_epoch == int(np.argmin(losses)) < len(losses) - 1
 
@@ -124,7 +125,7 @@ def test_metrics_lost_between_state_and_file_are_written_again_on_resume(
 ) -> None:
     """A kill may come after the state is saved and before its metrics are: the finished run must still have them."""
     objective, progress = click_objective(train, validation), Progress("test")
-    arguments = (train, validation, objective, OPTIONS)
+    arguments = (train, objective, OPTIONS)
     fit(model_for(prepared), *arguments, directory=tmp_path, seed=0, progress=progress)
     complete = (tmp_path / "metrics.jsonl").read_text()
     (tmp_path / "metrics.jsonl").unlink()
