@@ -51,6 +51,8 @@ class FitOptions(_Options):
     """Adam's step size."""
     weight_decay: float = Option(ge=0)
     """L2 term in Adam's gradient, on every parameter."""
+    embedding_weight_decay: float | None = Option(default=None, ge=0)
+    """The same for embedding tables, where it is to be another. Left out: weight_decay."""
     batch_size: int = Option(ge=1)
     """Rows per step."""
     max_epochs: int = Option(ge=1)
@@ -59,6 +61,8 @@ class FitOptions(_Options):
     """`linear`: the step size falls to zero over max_epochs; `none`: it stays."""
     patience: int = Option(ge=1)
     """Stop after this many epochs without a better validation metric."""
+    average: float = Option(default=0.0, ge=0, lt=1)
+    """Decay of a moving average of the weights, per step; the average is what is validated and kept. 0: none."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the matrix products in training. bfloat16 is several times faster on CPUs that multiply it in
     hardware, slower on others, and changes the last digits of every figure. Weights, sums and losses stay float32."""

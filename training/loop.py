@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from service.bundle import replace_file
+from training.averaging import average_of, kept_modules
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
 from training.models.base import CTRModel
-from training.objective import BatchLoss, Objective
+from training.objective import Objective
+from training.optimizers import optimizer_of
 from training.progress import Progress
 from training.state import History, State
 
@@ -57,23 +61,19 @@ def fit(
         CheckpointError: the unfinished run there started from something else.
         DivergedError: the loss is not finite; the last good epoch stays on disk.
     """
-    modules = nn.ModuleDict({"model": model, "companions": objective.companions})
-    trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
-    state = State(directory / "last.safetensors", modules, optimizer, identity or {})
+    trainer = _Trainer(model, train, objective, options, seed=seed, progress=progress)
+    path = directory / "last.safetensors"
+    state = State(path, trainer.modules, trainer.optimizer, identity or {}, trainer.averaged)
     history = state.load()
     _write_metrics(directory, history)  # a kill may have come between the state and its metrics
     while not history.exhausted(options):
         epoch = len(history.epochs)
-        torch.manual_seed(seed * 1_000_003 + epoch)
-        modules.train()
-        loss = objective.loss
-        train_loss = _train_epoch(model, optimizer, train, loss, options, seed=seed, epoch=epoch, progress=progress)
-        metrics = objective.metrics(model)
+        train_loss = trainer.run(epoch)
+        metrics = objective.metrics(cast("CTRModel", trainer.kept["model"]))
         score = metrics[objective.decides] * (1 if objective.higher_is_better else -1)
         validated = {f"validation_{name}": value for name, value in metrics.items()}
         if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
-            state.keep_best()
+            state.keep_best(trainer.kept)
         state.save(history)
         _write_metrics(directory, history)
         progress.epoch_done(history.epochs[-1], best_epoch=history.best_epoch)
@@ -92,39 +92,60 @@ def learning_rate(options: FitOptions, epochs_done: float) -> float:
     return options.learning_rate * left
 
 
-def _train_epoch(
-    model: CTRModel,
-    optimizer: torch.optim.Optimizer,
-    train: TensorRows,
-    loss: BatchLoss,
-    options: FitOptions,
-    *,
-    seed: int,
-    epoch: int,
-    progress: Progress,
-) -> float:
-    """One pass over the training rows; returns the mean loss per batch."""
-    limit = options.max_steps_per_epoch or math.inf
-    steps = min(math.ceil(len(train) / options.batch_size), limit)
-    progress.epoch_starts(epoch, rows=int(min(len(train), steps * options.batch_size)))
-    total = torch.zeros(())
-    step = 0
-    for rows_B in epoch_batches(len(train), options.batch_size, seed=seed, epoch=epoch):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(options, epoch + step / steps)
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
-            batch_loss = loss(model, train.ids_NF[rows_B], rows_B)
-        batch_loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += batch_loss.detach()
-        step += 1
-        progress.advance(len(rows_B))
-        if step % _CHECK_EVERY == 0 or step == steps:
-            _require_finite(total, epoch, step)
-        if step == steps:
-            break
-    return float(total) / step
+class _Trainer:
+    """Everything that steps: the modules, their optimiser, their average."""
+
+    def __init__(
+        self,
+        model: CTRModel,
+        train: TensorRows,
+        objective: Objective,
+        options: FitOptions,
+        *,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        self.model, self.train, self.loss, self.options = model, train, objective.loss, options
+        self.seed, self.progress = seed, progress
+        self.modules = nn.ModuleDict({"model": model, "companions": objective.companions})
+        self.optimizer = optimizer_of(self.modules, options)
+        self.averaged = average_of(self.modules, options.average)
+
+    @property
+    def kept(self) -> nn.ModuleDict:
+        """What is validated and kept."""
+        return kept_modules(self.modules, self.averaged)
+
+    def run(self, epoch: int) -> float:
+        """One pass over the training rows; returns the mean loss per batch."""
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        self.modules.train()
+        rows, batch_size = len(self.train), self.options.batch_size
+        steps = int(min(math.ceil(rows / batch_size), self.options.max_steps_per_epoch or math.inf))
+        self.progress.epoch_starts(epoch, rows=min(rows, steps * batch_size))
+        total = torch.zeros(())
+        batches = islice(epoch_batches(rows, batch_size, seed=self.seed, epoch=epoch), steps)
+        for step, rows_B in enumerate(batches, start=1):
+            self._set_learning_rate(learning_rate(self.options, epoch + (step - 1) / steps))
+            total += self._step(rows_B)
+            self.progress.advance(len(rows_B))
+            if step % _CHECK_EVERY == 0 or step == steps:
+                _require_finite(total, epoch, step)
+        return float(total) / steps
+
+    def _step(self, rows_B: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.precision == "bfloat16"):
+            loss = self.loss(self.model, self.train.ids_NF[rows_B], rows_B)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.modules)
+        return loss.detach()
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
 
 def _require_finite(total: Tensor, epoch: int, step: int) -> None:

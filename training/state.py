@@ -45,20 +45,27 @@ class State:
         modules: everything that is trained.
         optimizer: of the modules.
         identity: digests of what the phase starts from; a file with others is not continued.
+        averaged: running average of the modules, if there is one.
     """
 
     def __init__(
-        self, path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, identity: Mapping[str, str]
+        self,
+        path: Path,
+        modules: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        identity: Mapping[str, str],
+        averaged: nn.Module | None = None,
     ) -> None:
         self._path = path
         self._identity = dict(identity)
         self._modules = modules
         self._optimizer = optimizer
+        self._averaged = nn.Module() if averaged is None else averaged
         self._best: dict[str, Tensor] = {}
 
-    def keep_best(self) -> None:
-        """Remember the modules as they are."""
-        self._best = {name: tensor.clone() for name, tensor in self._modules.state_dict().items()}
+    def keep_best(self, kept: nn.Module) -> None:
+        """Remember these weights: the modules' own or their average."""
+        self._best = {name: tensor.clone() for name, tensor in kept.state_dict().items()}
 
     def restore_best(self) -> None:
         """Set the modules to what was remembered."""
@@ -68,6 +75,7 @@ class State:
         """Write everything, in one step."""
         tensors = {f"now.{name}": tensor for name, tensor in self._modules.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+        tensors |= {f"averaged.{name}": tensor for name, tensor in self._averaged.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
         save_tensors(self._path, tensors, {"identity": self._identity, "history": asdict(history)})
@@ -87,6 +95,7 @@ class State:
                 f"{self._identity}; remove {self._path.parent} to begin again"
             )
         self._modules.load_state_dict(_under("now", tensors))
+        self._averaged.load_state_dict(_under("averaged", tensors))
         self._best = _under("best", tensors)
         moments: dict[int, dict[str, Any]] = {}
         for name, tensor in _under("optimizer", tensors).items():
