@@ -145,18 +145,18 @@ def from_dict(raw: Mapping[str, Any], where: str) -> Config:
     sections = ("run", "data", "teacher", "student", "teach", "distill", "finetune")
     for section in raw:
         if section not in sections:
-            raise ConfigError(f"{where}: section [{section}] is unknown{_nearest(section, sections)}")
+            raise ConfigError(f"{where}: section [{section}] is unknown{nearest(section, sections)}")
     for section in sections:
         if not isinstance(raw.get(section), dict):
             raise ConfigError(f"{where}: section [{section}] is missing; expected {list(sections)}")
     config = Config(
-        run=_section(RunOptions, raw["run"], where, "run"),
-        data=_data(raw["data"], where),
-        teacher=_model(raw["teacher"], where, "teacher"),
-        student=_model(raw["student"], where, "student"),
-        teach=_section(FitOptions, raw["teach"], where, "teach"),
-        distill=_section(DistillOptions, raw["distill"], where, "distill"),
-        finetune=_section(FitOptions, raw["finetune"], where, "finetune"),
+        run=section_of(RunOptions, raw["run"], where, "run"),
+        data=data_of(raw["data"], where),
+        teacher=model_of(raw["teacher"], where, "teacher"),
+        student=model_of(raw["student"], where, "student"),
+        teach=section_of(FitOptions, raw["teach"], where, "teach"),
+        distill=section_of(DistillOptions, raw["distill"], where, "distill"),
+        finetune=section_of(FitOptions, raw["finetune"], where, "finetune"),
     )
     sizes = config.teacher.options.embedding_size, config.student.options.embedding_size
     if sizes[0] != sizes[1]:
@@ -167,34 +167,37 @@ def from_dict(raw: Mapping[str, Any], where: str) -> Config:
     return config
 
 
-def _data(raw: Mapping[str, Any], where: str) -> Data:
+def data_of(raw: Mapping[str, Any], where: str) -> Data:
+    """A [data] section, checked by the data set it names."""
     options = dict(raw)
     name = options.pop("set", None)
     if name not in DATA_SETS:
         raise ConfigError(f"{where}: [data] set is {name!r}, expected one of {sorted(DATA_SETS)}")
-    return Data(name=name, options=_section(DATA_SETS[name].options, options, where, "data"))
+    return Data(name=name, options=section_of(DATA_SETS[name].options, options, where, "data"))
 
 
-def _model(raw: Mapping[str, Any], where: str, section: str) -> Model:
+def model_of(raw: Mapping[str, Any], where: str, section: str) -> Model:
+    """A model's section, checked by the architecture it names."""
     options = dict(raw)
     try:
         cls = model_class(str(options.pop("model", "")))
     except ValueError as error:
         raise ConfigError(f"{where}: [{section}] {error}") from error
-    return Model(name=cls.name, options=_section(cls.Options, options, where, section))
+    return Model(name=cls.name, options=section_of(cls.Options, options, where, section))
 
 
 _Section = TypeVar("_Section", bound=BaseModel)
 
 
-def _section(cls: type[_Section], raw: Mapping[str, Any], where: str, section: str) -> _Section:
+def section_of(cls: type[_Section], raw: Mapping[str, Any], where: str, section: str) -> _Section:
+    """A section as typed options; raises ConfigError naming where, section, key, and the nearest valid key."""
     try:
         return cls(**raw)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            message = f"key {key!r} is unknown{_nearest(key, cls.model_fields)}"
+            message = f"key {key!r} is unknown{nearest(key, cls.model_fields)}"
         elif problem["type"] == "missing":
             message = f"key {key!r} is missing; it is {cls.model_fields[key].description}"
         else:
@@ -202,7 +205,8 @@ def _section(cls: type[_Section], raw: Mapping[str, Any], where: str, section: s
         raise ConfigError(f"{where}: [{section}] {message}") from error
 
 
-def _nearest(key: str, valid: Mapping[str, Any] | tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(key, list(valid), n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+def nearest(key: str, valid: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """The end of an error's message: what was probably meant, and everything valid."""
+    close = difflib.get_close_matches(key, list(valid), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{hint} Valid: {sorted(valid)}"
