@@ -3,7 +3,7 @@
     [study]     name, seeds                            [data]     set and its own options
     [fit]       training on clicks                     [distill]  KD-DAGFM's distillation      [finetune]  after it
     [soft]      ECKD's distillation by soft labels
-    [models.LABEL]     architecture (`model`, by default the label) and its options; `embedding_size` of [study] if left out
+    [models.LABEL]     architecture (`model`, by default the label) and its options
     [fits.LABEL] [distills.LABEL] [finetunes.LABEL] [softs.LABEL]     what differs for one model from the sections above
     [notes]     row = "why ours differs from what is published"
 

@@ -67,20 +67,6 @@ class Store:
         lines = (self.folder(training) / "metrics.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
-    def test(self, training: Training) -> dict[str, float] | None:
-        """Test metrics, if they were measured for the model that stands there."""
-        kept, outcome = _read(self.folder(training) / "test.json"), self.outcome(training)
-        if kept is None or outcome is None or kept["checkpoint"] != outcome.checkpoint:
-            return None
-        return {name: float(value) for name, value in kept["metrics"].items()}
-
-    def keep_test(self, training: Training, metrics: dict[str, float]) -> None:
-        """Write test metrics beside the model they belong to."""
-        outcome = self.outcome(training)
-        checkpoint = None if outcome is None else outcome.checkpoint
-        content = json_bytes({"checkpoint": checkpoint, "metrics": metrics}, indent=2)
-        replace_file(self.folder(training) / "test.json", content)
-
 
 def _read(path: Path) -> dict[str, Any] | None:
     """A small JSON file; None if it is missing or damaged, for then it is made again."""

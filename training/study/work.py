@@ -39,9 +39,7 @@ def carry_out(store: Store, training: Training) -> Outcome:
         best_epoch=int(trained.meta["best_epoch"]),
         validation={key: value for key, value in trained.meta.items() if key.startswith("validation_")},
     )
-    (phase.folder / "last.safetensors").unlink(
-        missing_ok=True
-    )  # of no use to a finished training, and the largest file
+    (phase.folder / "last.safetensors").unlink(missing_ok=True)  # the largest file, and of no use any more
     store.finish(training, outcome)
     return outcome
 

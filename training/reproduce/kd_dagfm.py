@@ -1,0 +1,142 @@
+"""KD-DAGFM (WSDM 2023): Tables 2, 3 and 5, Figures 3, 4 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from training.reproduce.published import TABLE_2_GAPS, TABLE_3, TABLE_5_GAPS, Scores
+from training.reproduce.rows import Row, Table
+from training.study.recipe import Recipe
+from training.study.settings import Settings
+
+TEACHER_OF: Mapping[str, str] = {"dagfm_inner": "cin", "dagfm_outer": "crossnet"}
+"""Which teacher a student imitates in the paper."""
+
+
+def direct(settings: Settings, label: str, **options: object) -> Recipe:
+    """A model trained on clicks alone."""
+    return Recipe(model=settings.model(label, **options), fit=settings.fit(label))
+
+
+def distilled(settings: Settings, teacher: str, student: str, **options: object) -> Recipe:
+    """A student distilled by the squared logit gap on its teacher's embeddings."""
+    model = settings.model(student, **options)
+    return Recipe(model=model, fit=settings.distill(student), teachers=(direct(settings, teacher),))
+
+
+def fine_tuned(settings: Settings, teacher: str, student: str, **options: object) -> Recipe:
+    """The same student, trained on clicks afterwards."""
+    model = settings.model(student, **options)
+    start = distilled(settings, teacher, student, **options)
+    return Recipe(model=model, fit=settings.finetune(student), start=start)
+
+
+def table_3(settings: Settings) -> Table:
+    """Every model beside its printed figure; teachers, students trained directly, distilled, and fine-tuned."""
+    baselines = {
+        "FmFM": "fmfm",
+        "FwFM": "fwfm",
+        "xDeepFM": "xdeepfm",
+        "DCNV2": "dcnv2",
+        "FiBiNet": "fibinet",
+        "AutoInt+": "autoint_plus",
+        "FiGNN": "fignn",
+        "GraphFM": "graphfm",
+    }
+    rows = [_row(label, direct(settings, model)) for label, model in baselines.items()]
+    for kind, name in (("inner", "CIN"), ("outer", "CrossNet")):
+        student = f"dagfm_{kind}"
+        teacher, taught_by = TEACHER_OF[student], f"{name} (teacher)"
+        rows += [
+            _row(taught_by, direct(settings, teacher)),
+            _row(f"DAGFM-{kind} (student)", direct(settings, student), taught_by),
+            _row(f"KD-DAGFM-{kind}", distilled(settings, teacher, student), taught_by),
+            _row(f"KD-DAGFM_FT-{kind}", fine_tuned(settings, teacher, student), taught_by),
+        ]
+    return Table(name="table3", title="KD-DAGFM, Table 3: all models", rows=tuple(rows))
+
+
+def further_models(settings: Settings) -> Table:
+    """The models that only ECKD compares, and the forms of DAGFM that no table has; trained on clicks."""
+    names = {
+        "LR": "lr",
+        "FM": "fm",
+        "FFM": "ffm",
+        "DNN": "dnn",
+        "Wide&Deep": "wide_deep",
+        "DeepFM": "deepfm",
+        "DCN": "dcn",
+        "PIN": "pin",
+        "FGCNN": "fgcnn",
+        "DAGFM+ inner": "dagfm_plus_inner",
+        "DAGFM+ outer": "dagfm_plus_outer",
+        "DAGFM, full W": "dagfm_full",
+        "DAGFM, unweighted": "dagfm_plain",
+    }
+    rows = tuple(_row(label, direct(settings, model)) for label, model in names.items())
+    return Table(name="models", title="Further models (ECKD, Table 5, and forms of DAGFM)", rows=rows)
+
+
+def table_2(settings: Settings) -> Table:
+    """Two teachers, each imitated by four students."""
+    rows: list[Row] = []
+    for teacher, name, dagfm, dagfm_name in (
+        ("cin", "CIN", "dagfm_inner", "DAGFM-inner"),
+        ("crossnet", "CrossNet", "dagfm_outer", "DAGFM-outer"),
+    ):
+        rows.append(_row(name, direct(settings, teacher)))
+        students = {"FwFM": "fwfm", "FmFM": "fmfm", "Tiny MLP": "tiny_mlp", dagfm_name: dagfm}
+        for student_name, student in students.items():
+            label = f"{name} → {student_name}"
+            rows.append(_gap_row(label, distilled(settings, teacher, student), name, TABLE_2_GAPS))
+    return Table(name="table2", title="KD-DAGFM, Table 2: students of one teacher", rows=tuple(rows))
+
+
+def table_5(settings: Settings) -> Table:
+    """KD-DAGFM+: teachers with implicit interactions, before and after fine-tuning."""
+    rows: list[Row] = []
+    teachers = {"xDeepFM": "xdeepfm", "DCNV2": "dcnv2", "AutoInt+": "autoint_plus", "FiBiNet": "fibinet"}
+    for name, teacher in teachers.items():
+        student = "dagfm_plus_inner" if teacher == "xdeepfm" else "dagfm_plus_outer"
+        label = f"{name} → DAGFM+"
+        rows += [
+            _row(name, direct(settings, teacher)),
+            _gap_row(label, distilled(settings, teacher, student), name, TABLE_5_GAPS),
+            _gap_row(f"{label}, fine-tuned", fine_tuned(settings, teacher, student), name, TABLE_5_GAPS),
+        ]
+    return Table(name="table5", title="KD-DAGFM, Table 5: DAGFM+ and its teachers", rows=tuple(rows))
+
+
+def figure_4(settings: Settings) -> Table:
+    """Distilled and fine-tuned students of one to six propagation layers."""
+    rows: list[Row] = []
+    for student, teacher in TEACHER_OF.items():
+        name = student.removeprefix("dagfm_")
+        for depth in settings.study.depths:
+            rows.append(_row(f"{name}, {depth}", distilled(settings, teacher, student, layers=depth)))
+            rows.append(_row(f"{name}, {depth}, fine-tuned", fine_tuned(settings, teacher, student, layers=depth)))
+    return Table(name="figure4", title="KD-DAGFM, Figure 4: propagation layers", rows=tuple(rows))
+
+
+def figure_5(settings: Settings) -> Table:
+    """The interaction function between a path and its next field: eq. 3, 4, 5 and 8-9, under both teachers."""
+    functions = {
+        "⊙ (eq. 3)": "dagfm_plain",
+        "w ⊙ (eq. 4), inner": "dagfm_inner",
+        "W (eq. 5), full": "dagfm_full",
+        "pᵀq (eq. 8), outer": "dagfm_outer",
+    }
+    rows: list[Row] = []
+    for teacher, name in (("cin", "CIN"), ("crossnet", "CrossNet")):
+        rows.append(_row(name, direct(settings, teacher)))
+        for label, kind in functions.items():
+            rows.append(_row(f"{name} → {label}", distilled(settings, teacher, kind), name))
+    return Table(name="figure5", title="KD-DAGFM, Figure 5: interaction functions", rows=tuple(rows))
+
+
+def _row(label: str, recipe: Recipe, against: str | None = None) -> Row:
+    return Row(label=label, members=(recipe,), published=TABLE_3.get(label), against=against)
+
+
+def _gap_row(label: str, recipe: Recipe, against: str, gaps: Mapping[str, Scores]) -> Row:
+    return Row(label=label, members=(recipe,), published_gap=gaps.get(label), against=against)
