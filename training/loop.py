@@ -61,7 +61,7 @@ def fit(
         CheckpointError: the unfinished run there started from something else.
         DivergedError: the loss is not finite; the last good epoch stays on disk.
     """
-    trainer = _Trainer(model, train, objective, options, seed=seed, progress=progress)
+    trainer = Trainer(model, train, objective, options, seed=seed, progress=progress)
     path = directory / "last.safetensors"
     state = State(path, trainer.modules, trainer.optimizer, identity or {}, trainer.averaged)
     history = state.load()
@@ -92,7 +92,7 @@ def learning_rate(options: FitOptions, epochs_done: float) -> float:
     return options.learning_rate * left
 
 
-class _Trainer:
+class Trainer:
     """Everything that steps: the modules, their optimiser, their average."""
 
     def __init__(
