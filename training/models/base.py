@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from pydantic import Field as Option
 from torch import Tensor, nn
 
@@ -20,6 +20,15 @@ class ModelOptions(BaseModel):
 
     embedding_size: int = Option(ge=1, examples=[4])
     """D, the length of one embedding."""
+
+
+class PerceptronOptions(ModelOptions):
+    """What models with a perceptron have besides."""
+
+    hidden: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(6, 5)])
+    """Widths of the perceptron's hidden layers."""
+    dropout: float = Option(default=0.0, ge=0, lt=1)
+    """Share of hidden units left out at random in each training step."""
 
 
 class CTRModel(nn.Module, ABC):

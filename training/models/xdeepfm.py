@@ -19,19 +19,15 @@ from torch import Tensor, nn
 from training.layers.cin import CompressedInteraction
 from training.layers.embedding import FieldEmbedding
 from training.layers.mlp import MLP
-from training.models.base import CTRModel, ModelOptions
+from training.models.base import CTRModel, PerceptronOptions
 from training.models.registry import register
 
 
-class XDeepFMOptions(ModelOptions):
+class XDeepFMOptions(PerceptronOptions):
     """Options of xDeepFM."""
 
     maps: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(5, 3)])
     """Feature maps of each CIN layer; explicit interactions reach order len(maps) + 1."""
-    hidden: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(6, 5)])
-    """Widths of the perceptron's hidden layers."""
-    dropout: float = Option(default=0.0, ge=0, lt=1)
-    """Share of hidden units left out at random in each training step."""
 
 
 @register("xdeepfm")
