@@ -77,13 +77,16 @@ def _best(run: Run, phases: tuple[str, ...]) -> Trained:
 
 
 def comparison(manifests: dict[str, Manifest]) -> Table:
-    """Student against teacher: quality, size, arithmetic and onnxruntime time, with the student's share."""
+    """Student against teacher: quality, size, arithmetic and onnxruntime time, with the student's share.
+
+    A teacher without multiplications, logistic regression, has no share of FLOPs.
+    """
     student, teacher = manifests["student"], manifests["teacher"]
     title = f"{student.model} against {teacher.model}"
     table = results_table(title, "", "student", "teacher", "student / teacher")
     for label, numbers in _rows(student, teacher):
         low, high = numbers
-        table.add_row(label, _plain(low), _plain(high), f"{low / high:.3f}")
+        table.add_row(label, _plain(low), _plain(high), f"{low / high:.3f}" if high else "-")
     return table
 
 

@@ -1,6 +1,7 @@
 """A registered model → a verified bundle, whatever its name."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -140,6 +141,18 @@ def test_the_comparison_divides_student_by_teacher(bundle_path: Path) -> None:
     assert ratios["test AUC"] == "1.250"
     assert ratios["parameters"] == "0.250"
     assert ratios["test log loss"] == "1.000"
+
+
+def test_what_a_teacher_has_none_of_has_no_ratio(bundle_path: Path) -> None:
+    """Logistic regression multiplies nothing."""
+    manifest = read_bundle(bundle_path).manifest
+    scores = {"test_auc": 0.8, "test_log_loss": 0.3, "test_calibration": 1.0}
+    student = dataclasses.replace(manifest, metrics=scores)
+    flops = dataclasses.replace(manifest.flops, effective=0, executed=0, once=0)
+    table = comparison({"student": student, "teacher": dataclasses.replace(student, flops=flops)})
+    ratios = dict(zip(table.columns[0].cells, table.columns[3].cells, strict=True))
+    assert ratios["FLOPs per candidate, effective"] == "-"
+    assert ratios["parameters"] == "1.000"
 
 
 @pytest.mark.parametrize("name", names())
