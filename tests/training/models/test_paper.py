@@ -8,10 +8,16 @@ from training.models.registry import build
 
 FIELDS, DIMENSION, LAYERS = 264, 16, 3
 EDGES = FIELDS * (FIELDS + 1) // 2
+PAIRS = FIELDS * (FIELDS - 1) // 2
 READOUT = FIELDS * (LAYERS + 1) + 1
+
+LINEAR = 2 * FIELDS + 1
+"""A weight per id of the models below, whose fields have two ids each, and a bias."""
 
 # name, options, printed FLOPs (millions), FLOPs as derived, parameters as derived (the DAGFM rows count a dense C)
 TABLE_3 = [
+    ("fwfm", {}, 1.11, PAIRS * 2 * DIMENSION, LINEAR + PAIRS),
+    ("fmfm", {}, 9.44, PAIRS * (DIMENSION**2 + DIMENSION), LINEAR + PAIRS * DIMENSION**2),
     ("crossnet", {"layers": 3}, 53.54, LAYERS * ((FIELDS * DIMENSION) ** 2 + FIELDS * DIMENSION), None),
     ("cin", {"maps": [600] * 3}, 3710.36, DIMENSION * (FIELDS**2 * 600 + 2 * FIELDS * 600**2), None),
     ("dagfm_inner", {"layers": 3, "connect": "dense"}, 3.36, 2 * EDGES * DIMENSION * LAYERS, 1_749_793),
@@ -39,3 +45,16 @@ def test_cross_layers_have_as_many_parameters_as_multiplications() -> None:
 def test_cin_has_the_derived_parameters() -> None:
     model = build("cin", {"embedding_size": DIMENSION, "maps": [600] * 3}, [2] * FIELDS)
     assert model.interaction_parameters() == 231_897_600 + 1800 + 1
+
+
+def test_fwfm_has_the_printed_parameters_apart_from_its_weights_per_id() -> None:
+    """0.03M is one weight per pair. A weight per id is left out there like an embedding: it belongs to an id."""
+    model = build("fwfm", {"embedding_size": DIMENSION}, [2] * FIELDS)
+    assert round((model.interaction_parameters() - LINEAR) / 1e6, 2) == 0.03
+
+
+def test_fmfms_printed_parameters_are_not_a_matrix_per_pair() -> None:
+    """5.99M is printed and unexplained: the printed FLOPs need all P·d² = 8.89M entries of the matrices."""
+    model = build("fmfm", {"embedding_size": DIMENSION}, [2] * FIELDS)
+    assert round((model.interaction_parameters() - LINEAR) / 1e6, 2) == 8.89
+    assert model.flops() == (model.interaction_parameters() - LINEAR) + PAIRS * DIMENSION
