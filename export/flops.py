@@ -1,8 +1,14 @@
 """Executed FLOPs: the multiplications an exported graph runs, counted from the graph at a stated N.
 
-The convention is that of the effective count (KD-DAGFM's Table 3): a multiply-add counts once, additions alone and
-moves are free. Every shape is measured by running the graph, not inferred. What depends on no input is folded when
-the graph is loaded and is not counted. An operator this file does not know is an error, never a silent zero.
+The convention is that of the effective count (KD-DAGFM's Table 3): a multiply-add counts once, additions alone,
+comparisons and moves are free. A division counts as a multiplication, and so does one value of an elementary function
+(exponential, logarithm, root, hyperbolic tangent), dear as it may be: the count stays one of the equations, whatever
+polynomial a library takes. So sigmoid and softmax are two per output, an exponential and a division; a mean is one, its
+division; layer normalisation of n numbers is 3n + 3: n squares, two means, a root, n divisions, n scales. A convolution
+is counted with the zeros it is padded with.
+
+Every shape is measured by running the graph, not inferred. What depends on no input is folded when the graph is loaded
+and is not counted. An operator this file does not know is an error, never a silent zero.
 """
 
 from __future__ import annotations
@@ -20,9 +26,11 @@ from service.scoring.shared_table import SharedTable
 MOVES = frozenset(
     {"Add", "Sub", "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Neg", "ReduceSum"}
     | {"Relu", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
+    | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "Pad", "ReduceMax", "TopK", "Where"}
 )
 """Operators without multiplications."""
-ONE_PER_OUTPUT = frozenset({"Mul", "Div"})
+ONE_PER_OUTPUT = frozenset({"Mul", "Div", "Exp", "LeakyRelu", "Log", "Pow", "Reciprocal", "ReduceMean", "Sqrt", "Tanh"})
+TWO_PER_OUTPUT = frozenset({"Sigmoid", "Softmax"})
 PRODUCTS = frozenset({"MatMul", "Gemm"})
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -60,10 +68,17 @@ def _multiplications(node: onnx.NodeProto, shapes: Shapes) -> int:
         return 0
     if node.op_type in ONE_PER_OUTPUT:
         return outputs
+    if node.op_type in TWO_PER_OUTPUT:
+        return 2 * outputs
     if node.op_type in PRODUCTS:
         transposed = node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute)
         inner = shapes[node.input[0]][0 if transposed else -1]
         return outputs * inner
+    if node.op_type == "Conv":
+        return outputs * int(np.prod(shapes[node.input[1]][1:], dtype=np.int64))
+    if node.op_type == "LayerNormalization":
+        numbers = int(np.prod(shapes[node.input[1]], dtype=np.int64))
+        return 3 * outputs + 3 * (outputs // numbers)
     raise ValueError(f"operator {node.op_type} in {node.name!r}: its multiplications are unknown; add it to {__name__}")
 
 

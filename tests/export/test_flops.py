@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from export.flops import executed_multiplications
 from export.forms import serving_forms
 from export.graph import to_onnx
-from training.models.registry import build
+from training.models.registry import build, example_options
 
 SIZES = [7, 5, 4, 9, 6]
 FIELDS, CONTEXT, CANDIDATE, DIMENSION, LAYERS = 5, 3, 2, 4, 3
@@ -51,6 +51,16 @@ def test_messages_cost_one_or_two_multiplications_per_pair_of_fields_and_dimensi
     once = FIELDS * CONTEXT * DIMENSION + pairs * CONTEXT * FIELDS + LAYERS * c + (LAYERS + 1) * c + x
     each = CANDIDATE**2 * DIMENSION + pairs * CANDIDATE**2 + LAYERS * x + (LAYERS + 1) * x
     assert executed(name, form, rows) == once + rows * each
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+@pytest.mark.parametrize("name", ["autoint_plus"])
+def test_whole_rows_run_what_the_models_equations_say(name: str, rows: int) -> None:
+    """Softmax and all: what a model says of itself is what is executed, row by row."""
+    torch.manual_seed(0)
+    model = build(name, example_options(name), SIZES).eval()
+    graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
+    assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), rows) == rows * model.flops()
 
 
 def test_an_operator_that_is_not_known_is_an_error() -> None:
