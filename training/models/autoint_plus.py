@@ -2,8 +2,8 @@
 
     logit = w · [e_1^(l), …, e_m^(l)] + MLP([e_1, …, e_m])        e_f^(l) after l interacting layers
 
-Paper: AutoInt (Song et al., CIKM 2019); the interacting layer is eq. 5-8 (layers/attention.py), the perceptron beside
-it is the paper's AutoInt+ of section 5.5. Cost per row with m fields, d dimensions, H heads of size a, hidden widths
+Paper: AutoInt (Song et al., CIKM 2019); the interacting layer is layers/attention.py, the perceptron beside it makes
+it the paper's AutoInt+. Cost per row with m fields, d dimensions, H heads of size a, hidden widths
 n_1 … n_k: 4·m·d·Ha + (l-1)·4·m·(Ha)² to project, l·2m²(Ha + H) to attend, m·Ha to read out, Σ n_{i-1}·n_i + n_k for the
 perceptron (n_0 = m·d). The paper's sizes are 3 layers, 2 heads, attention size 32.
 

@@ -19,7 +19,7 @@ def autoint_plus() -> AutoIntPlus:
 
 
 def slow_layer(weights: np.ndarray, state: np.ndarray, heads: int, size: int) -> np.ndarray:
-    """Eq. 5-8 of the paper by loops over fields and heads; `weights` are those of Q, K, V and R one below the other."""
+    """The interacting layer by loops over fields and heads; `weights` are Q, K, V and R one below the other."""
     query, key, value, residual = weights.reshape(4, heads, size, -1)
     after = np.zeros((len(state), heads, size))
     for f, h in np.ndindex(len(state), heads):
