@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from export.flops import executed_multiplications
 from export.forms import serving_forms
 from export.graph import to_onnx
+from training.models.pin import PIN
 from training.models.registry import build, example_options
 
 SIZES = [7, 5, 4, 9, 6]
@@ -61,6 +62,16 @@ def test_whole_rows_run_what_the_models_equations_say(name: str, rows: int) -> N
     model = build(name, example_options(name), SIZES).eval()
     graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
     assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), rows) == rows * model.flops()
+
+
+def test_pins_graph_scales_by_ones_what_the_model_then_scales_by_its_gains() -> None:
+    """The operator normalises all networks' layers with one scale: one multiplication more per unit of them."""
+    torch.manual_seed(0)
+    model = build("pin", example_options("pin"), SIZES).eval()
+    assert isinstance(model, PIN)
+    graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
+    more = sum(gain.numel() for gain in model.micro.gains)
+    assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
 
 
 def test_an_operator_that_is_not_known_is_an_error() -> None:

@@ -46,8 +46,7 @@ class BilinearInteraction(nn.Module):
         self.register_buffer("second_P", second_P, persistent=False)
         matrices = {"all": 1, "each": fields - 1, "interaction": len(first_P)}[bilinear]
         self.weight_CMDD = nn.Parameter(torch.empty(versions, matrices, dimension, dimension))
-        for weight_DD in self.weight_CMDD.flatten(0, 1):
-            nn.init.xavier_normal_(weight_DD)
+        nn.init.normal_(self.weight_CMDD, std=dimension**-0.5)  # Xavier's, for each matrix
 
     def forward(self, states_BCFD: Tensor) -> Tensor:
         """Products [B, C, P, D]."""
