@@ -19,7 +19,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-_GAIN = 2**0.5
+GAIN = 2**0.5
+"""Of xavier normal weights: what makes up for ReLU, as the authors set it."""
 
 
 def edge_mask(fields: int) -> Tensor:
@@ -35,7 +36,6 @@ class Propagation(nn.Module, ABC):
     """
 
     mask_FF: Tensor
-    multiplications_per_edge_and_dimension: int
 
     def __init__(self, fields: int, dimension: int) -> None:
         super().__init__()
@@ -65,6 +65,16 @@ class Propagation(nn.Module, ABC):
     def dense(kernel: Tensor) -> Tensor:
         """The kernel as one matrix [F·D, S·D]: `send` is then state.flatten(1) @ matrix."""
 
+    @property
+    def edges(self) -> int:
+        """E = F(F+1)/2, self-loops included."""
+        fields = len(self.mask_FF)
+        return fields * (fields + 1) // 2
+
+    @abstractmethod
+    def multiplications(self) -> int:
+        """What the layer's equation needs per row."""
+
     @abstractmethod
     def edge_parameters(self) -> int:
         """Parameters per edge."""
@@ -72,8 +82,6 @@ class Propagation(nn.Module, ABC):
 
 class InnerPropagation(Propagation):
     """φ(h_f) = h_f ⊙ p[f, s]."""
-
-    multiplications_per_edge_and_dimension = 2
 
     def __init__(self, fields: int, dimension: int) -> None:
         super().__init__(fields, dimension)
@@ -98,6 +106,10 @@ class InnerPropagation(Propagation):
         """Diagonal D×D blocks: D times the arithmetic, still the fastest for a handful of fields."""
         return torch.diag_embed(kernel.permute(1, 2, 0)).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
 
+    def multiplications(self) -> int:
+        """2·E·D."""
+        return 2 * self.edges * self.dimension
+
     def edge_parameters(self) -> int:
         """D."""
         return self.p_FSD.shape[2]
@@ -106,14 +118,12 @@ class InnerPropagation(Propagation):
 class OuterPropagation(Propagation):
     """φ(h_f) = ⟨h_f, p[f, s]⟩ · q[f, s]."""
 
-    multiplications_per_edge_and_dimension = 3
-
     def __init__(self, fields: int, dimension: int) -> None:
         super().__init__(fields, dimension)
         self.p_FSD = nn.Parameter(torch.empty(fields, fields, dimension))
         self.q_FSD = nn.Parameter(torch.empty(fields, fields, dimension))
-        nn.init.xavier_normal_(self.p_FSD, gain=_GAIN)
-        nn.init.xavier_normal_(self.q_FSD, gain=_GAIN)
+        nn.init.xavier_normal_(self.p_FSD, gain=GAIN)
+        nn.init.xavier_normal_(self.q_FSD, gain=GAIN)
 
     def kernel(self) -> Tensor:
         """The matrices W[f, s] = p[f, s]ᵀ q[f, s], absent edges zero, [F, D, S, D]."""
@@ -135,6 +145,10 @@ class OuterPropagation(Propagation):
     def dense(kernel: Tensor) -> Tensor:
         """The kernel's own numbers."""
         return kernel.flatten(2).flatten(0, 1)
+
+    def multiplications(self) -> int:
+        """3·E·D."""
+        return 3 * self.edges * self.dimension
 
     def edge_parameters(self) -> int:
         """2·D."""
