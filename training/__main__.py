@@ -23,7 +23,11 @@ from training.finetune import finetune
 from training.loop import DivergedError
 from training.models.registry import model_class, names
 from training.progress import console, download_bar, results, results_table
-from training.run import PHASES, Run
+from training.reproduce.command import Reproduction, tables_of
+from training.reproduce.measure import folder_of
+from training.run import PHASES, Run, prepare_once
+from training.study.settings import load_settings
+from training.study.store import Store
 from training.teach import teach
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -82,6 +86,37 @@ def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = 
     with _one_line_errors():
         opened = _open(config, data, runs)
         _print_report(opened, evaluate_test(opened))
+
+
+@app.command()
+def reproduce(  # noqa: PLR0917 - options of a command
+    config: Annotated[Path, typer.Option("--config", help="TOML of the study.")] = CONFIGS / "reproduce-movielens.toml",
+    data: DataPath = None,
+    runs: RunsPath = Path("runs"),
+    only: Annotated[list[str] | None, typer.Option("--only", help="A table or figure; may be repeated.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Only the first so many seeds.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 2,
+    estimate: Annotated[bool, typer.Option(help="Say how long it takes, train nothing.")] = False,  # noqa: FBT002
+    report: Annotated[Path | None, typer.Option(help="Where the report goes. Default: report/ of the study.")] = None,
+) -> None:
+    """Both papers' tables and figures: train what they take, measure it, write one report. Goes on after a kill."""
+    with _one_line_errors():
+        settings = load_settings(config)
+        settings = settings if seeds is None else settings.with_seeds(seeds)
+        tables = tables_of(settings, only or [])
+        directory = folder_of(runs, settings.study.name)
+        prepared = prepare_once(directory / "data", settings.data, _raw_data(settings.data.name, data))
+        torch.set_num_threads(1)
+        command = " ".join(("python -m training", *sys.argv[1:]))
+        store = Store(directory, prepared)
+        made = Reproduction(settings=settings, store=store, tables=tables, workers=workers, command=command)
+        made.estimate()
+        if estimate:
+            return
+        failures = made.train()
+        console.print(f"{made.write(report or directory / 'report')}: written", highlight=False)
+        if failures:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -151,7 +186,11 @@ def _default_config(data: Path | None) -> Config:
 
 def _source(config: Config, data: Path | None) -> Path | None:
     """The raw data of a run: what was given, or where its data set usually is."""
-    if config.data.name == "movielens":
+    return _raw_data(config.data.name, data)
+
+
+def _raw_data(data_set: str, data: Path | None) -> Path | None:
+    if data_set == "movielens":
         return _find_movielens(data)
     if data is not None and data.suffix != ".csv":
         console.print(f"{data} is no CSV of generated clicks: the click log is generated anew", highlight=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from service.bundle import replace_file
 from training.checkpoint import Trained, load_model
-from training.config import Config, ConfigError, FitOptions, load
+from training.config import Config, ConfigError, Data, FitOptions, load
 from training.data.batches import TensorRows
 from training.data.datasets import DATA_SETS
 from training.data.prepare import Prepared, open_prepared, prepare
@@ -56,17 +56,7 @@ class Run:
 
     def prepare(self, source: Path | None) -> Prepared:
         """Encode the run's data set once; later calls open what is there."""
-        folder = self.directory / "data"
-        if (folder / "prepared.json").exists():
-            prepared = open_prepared(folder)
-            if source is not None:
-                console.print(f"data prepared before, not read again; to read {source} anew, remove {folder}")
-            return prepared
-        data_set = DATA_SETS[self.config.data.name]
-        with working(f"prepare {self.config.data.name}: read"):
-            log = data_set.read(self.config.data.options, source)
-        with working(f"prepare {self.config.data.name}: encode {len(log.clicks_N):,} rows"):
-            return prepare(log, folder)
+        return prepare_once(self.directory / "data", self.config.data, source)
 
     def checkpoint(self, phase: str) -> Path:
         """Where a phase's finished model stands."""
@@ -75,6 +65,19 @@ class Run:
     def load(self, phase: str) -> Trained:
         """A phase's finished model; raises CheckpointError."""
         return load_model(self.checkpoint(phase), open_prepared(self.directory / "data"))
+
+
+def prepare_once(folder: Path, data: Data, source: Path | None) -> Prepared:
+    """Encode a data set into `folder`, or open what is there."""
+    if (folder / "prepared.json").exists():
+        prepared = open_prepared(folder)
+        if source is not None:
+            console.print(f"data prepared before, not read again; to read {source} anew, remove {folder}")
+        return prepared
+    with working(f"prepare {data.name}: read"):
+        log = DATA_SETS[data.name].read(data.options, source)
+    with working(f"prepare {data.name}: encode {len(log.clicks_N):,} rows"):
+        return prepare(log, folder)
 
 
 Begin = Callable[[Prepared], Lesson]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +63,10 @@ class Settings:
         model = self.models[label]
         options = {**model.options.model_dump(exclude_none=True), **changes}
         return model_of({"model": model.name, **options}, self.where, f"models.{label}")
+
+    def with_seeds(self, count: int) -> Settings:
+        """The same with the first `count` seeds alone."""
+        return replace(self, study=self.study.model_copy(update={"seeds": self.study.seeds[:count]}))
 
     def fit(self, label: str, **changes: Any) -> FitOptions:
         """How a model is trained on clicks."""

@@ -1,0 +1,135 @@
+"""Pictures of a report: tables as dots with their spread, Table 3 as AUC against FLOPs, the figures of the papers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from service.bundle import replace_file
+
+Plain = Mapping[str, Any]
+Curves = Mapping[str, Sequence[float]]
+
+OURS, THEIRS, QUIET = "#1f6f8b", "#d1495b", "0.6"
+
+
+def draw(report: Plain, gaps: Curves, folder: Path) -> dict[str, str]:
+    """Write every picture that has something to show; returns table's name → file name.
+
+    Args:
+        report: `report.json`.
+        gaps: student → squared logit gap to its teacher on validation, after each epoch.
+        folder: where the pictures go.
+    """
+    special: Mapping[str, Callable[[Plain], Figure]] = {"table3": _cost, "figure4": _depths}
+    pictures: dict[str, str] = {}
+    for name, table in report["tables"].items():
+        finished = [row for row in table["rows"] if row["seeds"]]
+        if finished:
+            pictures[name] = f"{name}.png"
+            _write(special.get(name, _dots)({**table, "rows": finished}), folder / pictures[name])
+    if gaps:
+        _write(_curves(gaps), folder / "figure3.png")
+        pictures["figure3"] = "figure3.png"
+    return pictures
+
+
+def _dots(table: Plain) -> Figure:
+    """One line per row: mean and spread of AUC and of log loss, the published value beside it."""
+    rows = table["rows"]
+    figure = Figure(figsize=(11, 1.4 + 0.32 * len(rows)), layout="constrained")
+    figure.suptitle(table["title"])
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, name, label in ((left, "auc", "test AUC"), (right, "log_loss", "test log loss")):
+        for height, row in enumerate(rows):
+            _dot(axes, row[name], height)
+            if row["published"] is not None:
+                axes.plot(row["published"][name], height, "D", color=THEIRS, markersize=5, markerfacecolor="none")
+        axes.set_xlabel(label)
+        axes.grid(axis="x", alpha=0.3)
+    left.set_yticks(range(len(rows)), [row["label"] for row in rows])
+    left.invert_yaxis()
+    _legend(left, published=any(row["published"] for row in rows))
+    return figure
+
+
+def _dot(axes: Axes, spread: Plain, height: float) -> None:
+    axes.plot(spread["values"], [height] * len(spread["values"]), "|", color=QUIET, markersize=9)
+    axes.errorbar(spread["mean"], height, xerr=spread["deviation"] or 0.0, fmt="o", color=OURS, markersize=6, capsize=3)
+
+
+def _legend(axes: Axes, *, published: bool) -> None:
+    axes.plot([], [], "o", color=OURS, label="mean ± standard deviation")
+    axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
+    if published:
+        axes.plot([], [], "D", color=THEIRS, markerfacecolor="none", label="published")
+    axes.legend(loc="best", fontsize=8)
+
+
+def _cost(table: Plain) -> Figure:
+    """AUC against multiplications per row, published points tied to ours."""
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    figure.suptitle(f"{table['title']}: what accuracy costs")
+    axes = figure.subplots()
+    for row in table["rows"]:
+        ours, theirs = row["auc"]["mean"], row["published"]
+        if theirs is not None:
+            axes.plot([row["flops"]] * 2, [theirs["auc"], ours], "-", color=QUIET, linewidth=0.8)
+            axes.plot(row["flops"], theirs["auc"], "D", color=THEIRS, markerfacecolor="none", markersize=5)
+        axes.errorbar(row["flops"], ours, yerr=row["auc"]["deviation"] or 0.0, fmt="o", color=OURS, capsize=3)
+        axes.annotate(row["label"], (row["flops"], ours), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("multiplications per row")
+    axes.set_ylabel("test AUC")
+    axes.grid(alpha=0.3)
+    _legend(axes, published=True)
+    return figure
+
+
+def _depths(table: Plain) -> Figure:
+    """AUC and log loss over the number of propagation layers, one line per student."""
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure.suptitle(table["title"])
+    series: dict[str, list[tuple[int, Plain]]] = {}
+    for row in table["rows"]:
+        kind, depth, *tuned = row["label"].split(", ")
+        series.setdefault(", ".join((kind, *tuned)), []).append((int(depth), row))
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("auc", "log_loss"), ("test AUC", "test log loss"), strict=True
+    ):
+        for student, points in series.items():
+            depths = [depth for depth, _ in points]
+            means = [row[name]["mean"] for _, row in points]
+            spreads = [row[name]["deviation"] or 0.0 for _, row in points]
+            axes.errorbar(depths, means, yerr=spreads, marker="o", markersize=4, capsize=3, label=student)
+        axes.set_xlabel("propagation layers")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _curves(gaps: Curves) -> Figure:
+    """KD-DAGFM, Figure 3: the distillation loss of different students of one teacher."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure.suptitle("KD-DAGFM, Figure 3: squared logit gap to the teacher on validation")
+    axes = figure.subplots()
+    for student, values in gaps.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=student)
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("mean squared gap")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _write(figure: Figure, path: Path) -> None:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    replace_file(path, content.getvalue())
