@@ -41,7 +41,7 @@ def export(
     try:
         manifests = _export(Run.existing(run or _finished_last(runs)), bundles, embedding)
     except (BundleError, CheckpointError, ConfigError, DataError, OSError, ParityError, QuantizeError) as error:
-        console.print(f"error: {error}", style="red", highlight=False)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from error
     results.print(comparison(manifests))
 

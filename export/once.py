@@ -36,7 +36,7 @@ def main(
     try:
         missing = without_bundle(bundles, ARMS)
     except BundleError as error:
-        console.print(f"error: {error}", style="red", highlight=False)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from error
     if not missing:
         console.print(f"{bundles}: every bundle is there, nothing to do", highlight=False)

@@ -231,7 +231,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError, CheckpointError, DivergedError, BundleError, OSError) as error:
-        console.print(f"error: {error}", style="red", highlight=False)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from error
 
 

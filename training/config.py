@@ -194,7 +194,8 @@ def section_of(cls: type[_Section], raw: Mapping[str, Any], where: str, section:
     try:
         return cls(**raw)
     except ValidationError as error:
-        problem = error.errors()[0]
+        # A misspelt key is both unknown and missing: what was written says more than what was not.
+        problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             message = f"key {key!r} is unknown{nearest(key, cls.model_fields)}"

@@ -91,3 +91,12 @@ def test_generate_writes_a_log_that_prepare_reads() -> None:
 def test_every_model_is_listed() -> None:
     listed = invoke("models").stdout
     assert all(name in listed for name in ("crossnet", "cin", "dagfm_inner", "dagfm_outer"))
+
+
+def test_an_error_names_its_section_in_brackets(tmp_path: Path) -> None:
+    """Brackets are markup to the console: a message must come out as it was written."""
+    config = tmp_path / "mistaken.toml"
+    config.write_text(Path(SMOKE).read_text().replace("[teach]\nlearning_rate", "[teach]\nlearnin_rate"))
+    result = invoke("prepare", "--config", str(config))
+    assert result.exit_code == 2
+    assert "[teach] key 'learnin_rate' is unknown; did you mean 'learning_rate'?" in result.stderr

@@ -101,7 +101,8 @@ class Reproduction:
                 bars.update(task, advance=1, left=clock.left())
                 if done.outcome is None:
                     failures.append(done)
-                    console.print(f"failed: {_name(done.training)}: {done.failure}", style="red", highlight=False)
+                    told = f"failed: {_name(done.training)}: {done.failure}"
+                    console.print(told, style="red", highlight=False, markup=False)
         return failures
 
     def write(self, folder: Path) -> Path:
