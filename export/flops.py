@@ -24,7 +24,20 @@ from service.bundle import EmbeddingTable
 from service.scoring.shared_table import SharedTable
 
 MOVES = frozenset(
-    {"Add", "Sub", "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Neg", "ReduceSum"}
+    {
+        "Add",
+        "Sub",
+        "Cast",
+        "Concat",
+        "Constant",
+        "CumSum",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Neg",
+        "ReduceSum",
+    }
     | {"Relu", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
     | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "Pad", "ReduceMax", "TopK", "Where"}
 )

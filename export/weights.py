@@ -11,6 +11,9 @@ from training.layers.propagation import InnerPropagation, OuterPropagation
 from training.models.base import CTRModel
 from training.models.dagfm import DAGFM
 
+NATIVE = (InnerPropagation, OuterPropagation)
+"""The propagation layers that the native scorer knows."""
+
 
 def table_of(model: CTRModel) -> EmbeddingTable:
     """The embedding table of a model, on the model's own memory."""
@@ -18,8 +21,8 @@ def table_of(model: CTRModel) -> EmbeddingTable:
 
 
 def weights_of(model: CTRModel) -> Weights | None:
-    """All but the embeddings of a DAGFM with the plain readout whose connection is not dense, None of other models."""
-    if type(model).interact is not DAGFM.interact or not isinstance(model, DAGFM) or model.connect == "dense":
+    """All but the embeddings of a DAGFM, inner or outer, whose connection is not dense; None of other models."""
+    if not isinstance(model, DAGFM) or model.propagation not in NATIVE or model.connect == "dense":
         return None
     layers = [layer for layer in model.layers if isinstance(layer, InnerPropagation | OuterPropagation)]
     outer = [layer for layer in layers if isinstance(layer, OuterPropagation)]

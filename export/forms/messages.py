@@ -1,10 +1,11 @@
 """Messages of a student's layer from some nodes to some nodes, candidates last: [F·D, N] → [S·D, N].
 
-Weights stand on the left, so that every product has N columns. Three ways, each exact:
+Weights stand on the left, so that every product has N columns. Four ways, each exact:
 
-    dense           one matrix [S·D, F·D]: the fewest operators, the most arithmetic          any layer
+    dense           one matrix [S·D, F·D]: the fewest operators, the most arithmetic          any with weights
     rank one        a = ⟨h_f, p[f, s]⟩, then Σ_f a[f, s] q[f, s]: 2·F·S·D instead of F·S·D²    outer
     per dimension   D matrices [S, F], states ordered by dimension first                       inner
+    prefix sums     a cumulative sum over fields: no multiplication                            plain
 
 `reverse` sends along the same edges from targets to sources with the targets weighted: what a last layer needs
 whose states are only ever summed, Σ_s w_s Σ_d h_sd ⊙ (K g)_sd = ⟨Kᵀ (w ⊙ h), g⟩.
@@ -13,11 +14,15 @@ whose states are only ever summed, Σ_s w_s Σ_d h_sd ⊙ (K g)_sd = ⟨Kᵀ (w 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from export.forms.constants import fixed
-from training.layers.propagation import InnerPropagation, OuterPropagation, Propagation
+from training.layers.full_propagation import FullPropagation
+from training.layers.plain_propagation import PlainPropagation
+from training.layers.propagation import InnerPropagation, OuterPropagation, Propagation, WeightedPropagation
 
 
 class Messages(nn.Module, ABC):
@@ -29,7 +34,7 @@ class Messages(nn.Module, ABC):
         """The messages of a layer's edges from `sources` to `targets`."""
 
     @abstractmethod
-    def reverse(self, weights_S: Tensor) -> Messages:
+    def reverse(self, weights_S: Tensor) -> nn.Module:
         """[S·D, N] → [F·D, N]: the transposed edges, each target s weighted with weights_S[s]."""
 
     @staticmethod
@@ -40,9 +45,14 @@ class Messages(nn.Module, ABC):
         return mixed.reshape(-1, columns_XN.shape[1])
 
     @staticmethod
-    def per_state(weights_S: Tensor, dimension: int) -> Tensor:
+    def ordered(flat_X: Tensor, dimension: int) -> Tensor:  # noqa: ARG004 - other orders need it
+        """Numbers [S·D] ordered by field first → in this way's order."""
+        return flat_X
+
+    @classmethod
+    def per_state(cls, weights_S: Tensor, dimension: int) -> Tensor:
         """A weight per field → one per number of a flat state [S·D] of this way's order."""
-        return weights_S.repeat_interleave(dimension)
+        return cls.ordered(weights_S.repeat_interleave(dimension), dimension)
 
 
 class DenseMessages(Messages):
@@ -56,6 +66,8 @@ class DenseMessages(Messages):
     @classmethod
     def along(cls, layer: Propagation, sources: slice, targets: slice) -> DenseMessages:
         """The matrix of a layer's kernel."""
+        if not isinstance(layer, WeightedPropagation):
+            raise TypeError(f"{type(layer).__name__} has no kernel: use another way")
         kernel = layer.block(layer.kernel(), sources, targets)
         return cls(layer.dense(kernel).T, layer.dimension)
 
@@ -126,17 +138,77 @@ class PerDimensionMessages(Messages):
         return (connection_SF @ columns_FDN.transpose(0, 1)).flatten(0, 1)
 
     @staticmethod
-    def per_state(weights_S: Tensor, dimension: int) -> Tensor:
-        """Weights [D·S], dimension first."""
-        return weights_S.repeat(dimension)
+    def ordered(flat_X: Tensor, dimension: int) -> Tensor:
+        """Dimension first, [D·S]."""
+        return flat_X.reshape(-1, dimension).T.flatten()
+
+
+class PrefixMessages(Messages):
+    """To each node the sum of all states up to one of them, in one cumulative sum.
+
+    Args:
+        last_S: which of the sources is the last one each node hears, growing.
+        fields: F, how many sources there are.
+    """
+
+    last_S: Tensor
+
+    def __init__(self, last_S: Tensor, fields: int) -> None:
+        super().__init__()
+        self.fields = fields
+        self.register_buffer("last_S", last_S)
+        self.hears_itself = torch.equal(last_S, torch.arange(fields))
+
+    @classmethod
+    def along(cls, layer: Propagation, sources: slice, targets: slice) -> PrefixMessages:
+        """Each target hears the sources up to itself; the first target must hear one."""
+        if not isinstance(layer, PlainPropagation):
+            raise TypeError(f"{type(layer).__name__} weights its messages: use another way")
+        last_S = torch.arange(targets.start, targets.stop).clamp(max=sources.stop - 1) - sources.start
+        return cls(last_S, sources.stop - sources.start)
+
+    def reverse(self, weights_S: Tensor) -> SuffixMessages:
+        """Sums from behind: a source is heard by the first target that hears it and by all later ones."""
+        first_F = torch.searchsorted(self.last_S, torch.arange(self.fields))
+        return SuffixMessages(first_F, weights_S)
+
+    def forward(self, state_XN: Tensor) -> Tensor:
+        """Summed messages [S·D, N]."""
+        sums_FDN = state_XN.reshape(self.fields, -1, state_XN.shape[1]).cumsum(0)
+        heard_SDN = sums_FDN if self.hears_itself else sums_FDN.index_select(0, self.last_S)
+        return heard_SDN.flatten(0, 1)
+
+
+class SuffixMessages(nn.Module):
+    """The reverse of prefix messages: [S·D, N] → [F·D, N], weighted sums of all states from one of them on."""
+
+    from_behind_F: Tensor
+
+    def __init__(self, first_F: Tensor, weights_S: Tensor) -> None:
+        super().__init__()
+        self.weights_S11 = fixed(weights_S[:, None, None])
+        self.register_buffer("from_behind_F", len(weights_S) - 1 - first_F)
+
+    def forward(self, state_XN: Tensor) -> Tensor:
+        """Summed messages [F·D, N]."""
+        weighted_SDN = self.weights_S11 * state_XN.reshape(len(self.weights_S11), -1, state_XN.shape[1])
+        return weighted_SDN.flip(0).cumsum(0).index_select(0, self.from_behind_F).flatten(0, 1)
+
+
+WAYS: Mapping[type[Propagation], Mapping[str, type[Messages]]] = {
+    InnerPropagation: {"dense": DenseMessages, "per_dimension": PerDimensionMessages},
+    OuterPropagation: {"dense": DenseMessages, "rank_one": RankOneMessages},
+    FullPropagation: {"dense": DenseMessages},
+    PlainPropagation: {"prefix_sums": PrefixMessages},
+}
+"""The ways a layer's messages can be sent, by name; the last one follows the layer's own equation."""
+
+
+def ways(layer: Propagation) -> Mapping[str, type[Messages]]:
+    """The ways a layer's messages can be sent, by name."""
+    return WAYS[type(layer)]
 
 
 def own_way(layer: Propagation) -> str:
     """The name of the way that follows the layer's own equation."""
-    return "rank_one" if isinstance(layer, OuterPropagation) else "per_dimension"
-
-
-def ways(layer: Propagation) -> dict[str, type[Messages]]:
-    """The ways a layer's messages can be sent, by name."""
-    own = RankOneMessages if isinstance(layer, OuterPropagation) else PerDimensionMessages
-    return {"dense": DenseMessages, own_way(layer): own}
+    return list(ways(layer))[-1]

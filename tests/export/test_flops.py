@@ -14,11 +14,13 @@ from training.models.registry import build, example_options
 
 SIZES = [7, 5, 4, 9, 6]
 FIELDS, CONTEXT, CANDIDATE, DIMENSION, LAYERS = 5, 3, 2, 4, 3
+HIDDEN = [6, 5]
 
 
 def executed(model_name: str, form: str, rows: int) -> int:
     torch.manual_seed(0)
-    model = build(model_name, {"embedding_size": DIMENSION, "layers": LAYERS}, SIZES).eval()
+    hidden = {"hidden": HIDDEN} if "plus" in model_name else {}
+    model = build(model_name, {"embedding_size": DIMENSION, "layers": LAYERS, **hidden}, SIZES).eval()
     graph = to_onnx(serving_forms(model, CONTEXT)[form], CONTEXT, CANDIDATE)
     return executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), rows)
 
@@ -30,13 +32,14 @@ def test_a_crossnet_runs_what_its_equation_says_and_its_readout(rows: int) -> No
 
 
 @pytest.mark.parametrize("rows", [1, 10])
-def test_a_student_pays_its_context_once_and_its_candidates_n_times(rows: int) -> None:
+@pytest.mark.parametrize("name", ["dagfm_outer", "dagfm_full"])
+def test_a_student_pays_its_context_once_and_its_candidates_n_times(name: str, rows: int) -> None:
     """The last layer's weights of messages, w ⊙ m, are the context's too: x multiplications."""
     c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
     mixing = FIELDS * CONTEXT * DIMENSION
     once = mixing + LAYERS * (c * c + c * x + c) + (LAYERS + 1) * c + x
     each = CANDIDATE**2 * DIMENSION + LAYERS * (x * x + x) + (LAYERS + 1) * x
-    assert executed("dagfm_outer", "context_once_dense", rows) == once + rows * each
+    assert executed(name, "context_once_dense", rows) == once + rows * each
 
 
 @pytest.mark.parametrize("rows", [1, 10])
@@ -72,6 +75,46 @@ def test_pins_graph_scales_by_ones_what_the_model_then_scales_by_its_gains() -> 
     graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
     more = sum(gain.numel() for gain in model.micro.gains)
     assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_prefix_sums_cost_one_multiplication_per_number_and_layer(rows: int) -> None:
+    """And one more for the last layer, whose targets are weighted on their way back."""
+    c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
+    once = FIELDS * CONTEXT * DIMENSION + LAYERS * c + (LAYERS + 1) * c + x
+    each = CANDIDATE**2 * DIMENSION + LAYERS * x + x + (LAYERS + 1) * x
+    assert executed("dagfm_plain", "context_once_prefix_sums", rows) == once + rows * each
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+@pytest.mark.parametrize(
+    ("name", "form", "once_pairs", "each_pairs"),
+    [
+        ("dagfm_plus_outer", "dense", CONTEXT * FIELDS * DIMENSION**2, CANDIDATE**2 * DIMENSION**2),
+        ("dagfm_plus_outer", "rank_one", 2 * CONTEXT * FIELDS * DIMENSION, 2 * CANDIDATE**2 * DIMENSION),
+        ("dagfm_plus_inner", "per_dimension", CONTEXT * FIELDS * DIMENSION, CANDIDATE**2 * DIMENSION),
+    ],
+)
+def test_a_perceptron_over_states_pays_for_the_contexts_columns_once(
+    name: str, form: str, once_pairs: int, each_pairs: int, rows: int
+) -> None:
+    """Every layer's messages and ⊙, no readout; then 20-6-5-1, of which the first layer splits."""
+    c, x = CONTEXT * DIMENSION, CANDIDATE * DIMENSION
+    once = FIELDS * CONTEXT * DIMENSION + LAYERS * (once_pairs + c) + 6 * c
+    each = CANDIDATE**2 * DIMENSION + LAYERS * (each_pairs + x) + 6 * x + 6 * 5 + 5
+    assert executed(name, f"context_once_{form}", rows) == once + rows * each
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "each_pairs"),
+    [("dagfm_plus_outer", "rank_one", 2 * FIELDS**2 * DIMENSION), ("dagfm_plus_inner", "per_dimension", 100)],
+)
+def test_whole_rows_of_a_perceptron_over_states_pay_for_everything_n_times(
+    name: str, form: str, each_pairs: int
+) -> None:
+    width = FIELDS * DIMENSION
+    each = FIELDS**2 * DIMENSION + LAYERS * (each_pairs + width) + width * 6 + 6 * 5 + 5
+    assert executed(name, f"folded_rows_{form}", 10) == 10 * each
 
 
 def test_an_operator_that_is_not_known_is_an_error() -> None:

@@ -20,6 +20,7 @@ from export.parity import ParityError, check_parity, model_logits
 from export.weights import weights_of
 from service.bundle import read_bundle
 from service.scoring import NativeScorer, OnnxScorer, prove
+from service.scoring.choice import choose_scorer
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
 from training.models.base import CTRModel
@@ -27,6 +28,7 @@ from training.models.registry import build, example_options, names
 
 SIZES = [7, 5, 4, 9, 6]
 CONTEXT_FIELDS = 3
+META = {"phase": "finetune", "config": {"run": {"name": "x"}}, "best_epoch": 0}
 CONTEXT_OF_7 = np.zeros((1, 7), np.int32)
 
 
@@ -83,8 +85,7 @@ def test_a_form_that_is_clearly_faster_for_one_candidate_is_exported_too(monkeyp
 @pytest.fixture(scope="module")
 def trained(prepared: Prepared) -> Trained:
     model = model_of("dagfm_outer", prepared.encoder.sizes)
-    meta = {"phase": "finetune", "config": {"run": {"name": "x"}}, "best_epoch": 0, "distilled": "d" * 64}
-    return Trained(model=model, meta=meta, digest="a" * 64)
+    return Trained(model=model, meta={**META, "distilled": "d" * 64}, digest="a" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,18 @@ def test_a_dense_student_has_no_weights() -> None:
     """Its context depends on the candidates."""
     dense = build("dagfm_outer", {"embedding_size": 4, "layers": 2, "connect": "dense"}, SIZES)
     assert weights_of(dense) is None
+
+
+def test_a_student_that_the_native_scorer_does_not_know_is_scored_by_onnxruntime(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    """Even where nothing but the native scorer is wanted: it is offered no weights."""
+    trained = Trained(model=model_of("dagfm_full", prepared.encoder.sizes), meta=META, digest="a" * 64)
+    bundle = read_bundle(pack(trained, prepared, name="full", metrics={}, root=tmp_path / "bundles"))
+    reference = OnnxScorer(bundle.model_onnx, bundle.embedding)
+    choice = choose_scorer(reference, bundle, "native")
+    assert (choice.scorer, choice.result) == (reference, "no_weights")
+    assert choice.reason == "the bundle has no weights.npz: a dagfm_full runs as a graph"
 
 
 def test_the_weights_of_a_packed_bundle_score_as_the_model_does(bundle_path: Path) -> None:

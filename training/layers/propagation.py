@@ -8,8 +8,10 @@ A path of k-1 edges ending in s is one k-order interaction, so l layers reach or
 the DAG. Source: Tian et al., KD-DAGFM (WSDM 2023). With E = F(F+1)/2 edges, cost per row and layer: inner 2·E·D
 multiplications (message, then ⊙ h^1, both counted per edge as in Table 3), outer 3·E·D.
 
-Both compute on dense kernels with the edges f > s masked to zero: on a CPU one matrix product over all edges beats
-anything that skips half of them. What the equations need and what a graph executes are counted apart for that reason.
+Two more forms have files of their own: a matrix of its own per edge (full_propagation.py) and no weights at all
+(plain_propagation.py). All compute on dense kernels with the edges f > s masked to zero: on a CPU one matrix product
+over all edges beats anything that skips half of them. What the equations need and what a graph executes are counted
+apart for that reason.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ def edge_mask(fields: int) -> Tensor:
 class Propagation(nn.Module, ABC):
     """(h^t, h^1) → h^{t+1}, all [B, F, D].
 
-    `kernel` and `send` are apart so that a served model can cut the kernel into blocks (context to context, context
-    to candidate, candidate to candidate) and send along each as often as it needs to.
+    Args:
+        fields: F.
+        dimension: D.
     """
 
     mask_FF: Tensor
@@ -44,26 +47,11 @@ class Propagation(nn.Module, ABC):
 
     def forward(self, state_BFD: Tensor, base_BFD: Tensor) -> Tensor:
         """The next states [B, F, D]."""
-        return base_BFD * self.send(state_BFD, self.kernel())
+        return base_BFD * self.messages(state_BFD)
 
     @abstractmethod
-    def kernel(self) -> Tensor:
-        """The weights of all edges, absent ones zero; inner [D, F, S], outer [F, D, S, D]."""
-
-    @staticmethod
-    @abstractmethod
-    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
-        """Messages of F nodes along a kernel from F to S nodes, summed at each of the S: [B, S, D]."""
-
-    @staticmethod
-    @abstractmethod
-    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
-        """The part of a kernel from some nodes to some nodes."""
-
-    @staticmethod
-    @abstractmethod
-    def dense(kernel: Tensor) -> Tensor:
-        """The kernel as one matrix [F·D, S·D]: `send` is then state.flatten(1) @ matrix."""
+    def messages(self, state_BFD: Tensor) -> Tensor:
+        """Messages of all nodes along all edges, summed where they arrive: [B, F, D]."""
 
     @property
     def edges(self) -> int:
@@ -80,7 +68,38 @@ class Propagation(nn.Module, ABC):
         """Parameters per edge."""
 
 
-class InnerPropagation(Propagation):
+class WeightedPropagation(Propagation):
+    """A layer with weights on its edges.
+
+    `kernel` and `send` are apart so that a served model can cut the kernel into blocks (context to context, context
+    to candidate, candidate to candidate) and send along each as often as it needs to.
+    """
+
+    def messages(self, state_BFD: Tensor) -> Tensor:
+        """Summed messages [B, F, D] along the whole kernel, which is made once per batch."""
+        return self.send(state_BFD, self.kernel())
+
+    @abstractmethod
+    def kernel(self) -> Tensor:
+        """The weights of all edges, absent ones zero; inner [D, F, S], else matrices [F, D, S, D]."""
+
+    @staticmethod
+    @abstractmethod
+    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
+        """Messages of F nodes along a kernel from F to S nodes, summed at each of the S: [B, S, D]."""
+
+    @staticmethod
+    @abstractmethod
+    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
+        """The part of a kernel from some nodes to some nodes."""
+
+    @staticmethod
+    @abstractmethod
+    def dense(kernel: Tensor) -> Tensor:
+        """The kernel as one matrix [F·D, S·D]: `send` is then state.flatten(1) @ matrix."""
+
+
+class InnerPropagation(WeightedPropagation):
     """φ(h_f) = h_f ⊙ p[f, s]."""
 
     def __init__(self, fields: int, dimension: int) -> None:
@@ -115,7 +134,27 @@ class InnerPropagation(Propagation):
         return self.p_FSD.shape[2]
 
 
-class OuterPropagation(Propagation):
+class MatrixPropagation(WeightedPropagation):
+    """φ(h_f) = h_f W[f, s], however the matrices come about; a kernel is [F, D, S, D]."""
+
+    @staticmethod
+    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
+        """One matrix product over all edges and dimensions: [B, F·D] @ [F·D, S·D]."""
+        messages_BX = state_BFD.flatten(1) @ MatrixPropagation.dense(kernel)
+        return messages_BX.view(-1, *kernel.shape[2:])
+
+    @staticmethod
+    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
+        """kernel[sources, :, targets]"""
+        return kernel[sources, :, targets]
+
+    @staticmethod
+    def dense(kernel: Tensor) -> Tensor:
+        """The kernel's own numbers."""
+        return kernel.flatten(2).flatten(0, 1)
+
+
+class OuterPropagation(MatrixPropagation):
     """φ(h_f) = ⟨h_f, p[f, s]⟩ · q[f, s]."""
 
     def __init__(self, fields: int, dimension: int) -> None:
@@ -129,22 +168,6 @@ class OuterPropagation(Propagation):
         """The matrices W[f, s] = p[f, s]ᵀ q[f, s], absent edges zero, [F, D, S, D]."""
         masked_FSD = self.p_FSD * self.mask_FF[..., None]
         return masked_FSD.transpose(1, 2)[..., None] * self.q_FSD[:, None]
-
-    @staticmethod
-    def send(state_BFD: Tensor, kernel: Tensor) -> Tensor:
-        """One matrix product over all edges and dimensions: [B, F·D] @ [F·D, S·D]."""
-        messages_BX = state_BFD.flatten(1) @ OuterPropagation.dense(kernel)
-        return messages_BX.view(-1, *kernel.shape[2:])
-
-    @staticmethod
-    def block(kernel: Tensor, sources: slice, targets: slice) -> Tensor:
-        """kernel[sources, :, targets]"""
-        return kernel[sources, :, targets]
-
-    @staticmethod
-    def dense(kernel: Tensor) -> Tensor:
-        """The kernel's own numbers."""
-        return kernel.flatten(2).flatten(0, 1)
 
     def multiplications(self) -> int:
         """3·E·D."""

@@ -1,10 +1,17 @@
 """DAGFM: the student. Feature interactions of every order up to l+1 as paths of a directed acyclic graph.
 
-    h^1 … h^{l+1}   the states of models/dag.py; inner or outer φ
+    h^1 … h^{l+1}   the states of models/dag.py, by one of four φ
     logit = w · [Σ_d h^1, …, Σ_d h^{l+1}] + b          m·(l+1) sums into one linear unit        eq. 7
 
-Paper: Tian et al., Directed Acyclic Graph Factorization Machines for CTR Prediction via Knowledge Distillation
-(WSDM 2023). Cost per row: inner 2·E·d·l, outer 3·E·d·l multiplications with E = m(m+1)/2 edges.
+    name          φ(h_f) to node s              multiplications per row      weights
+    dagfm_plain   h_f                 eq. 3     m·d·l                        none
+    dagfm_inner   h_f ⊙ p[f, s]       eq. 4     2·E·d·l                      E·d·l
+    dagfm_outer   h_f p[f, s]ᵀq[f, s] eq. 8-9   3·E·d·l                      2·E·d·l
+    dagfm_full    h_f W[f, s]         eq. 5     E·(d² + d)·l                 E·d²·l
+
+with E = m(m+1)/2 edges. Inner and outer are the paper's students; plain and full are what they stand between, compared
+in its Figure 5. Paper: Tian et al., Directed Acyclic Graph Factorization Machines for CTR Prediction via Knowledge
+Distillation (WSDM 2023).
 """
 
 from __future__ import annotations
@@ -14,13 +21,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.layers.full_propagation import FullPropagation
+from training.layers.plain_propagation import PlainPropagation
 from training.layers.propagation import InnerPropagation, OuterPropagation
 from training.models.dag import DAGModel, DAGOptions
 from training.models.registry import register
 
 
 class DAGFM(DAGModel):
-    """What the students share; they differ in the propagation layer."""
+    """What the four share; they differ in the propagation layer."""
 
     Options = DAGOptions
 
@@ -61,3 +70,17 @@ class DAGFMOuter(DAGFM):
     """The student of CrossNet teachers."""
 
     propagation = OuterPropagation
+
+
+@register("dagfm_full")
+class DAGFMFull(DAGFM):
+    """The student whose outer kernels are not held to rank one."""
+
+    propagation = FullPropagation
+
+
+@register("dagfm_plain")
+class DAGFMPlain(DAGFM):
+    """The student without weights on its edges."""
+
+    propagation = PlainPropagation

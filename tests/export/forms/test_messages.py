@@ -3,17 +3,28 @@
 import pytest
 import torch
 
-from export.forms.messages import Messages, PerDimensionMessages, RankOneMessages, ways
-from training.layers.propagation import InnerPropagation, OuterPropagation, Propagation
+from export.forms.messages import DenseMessages, Messages, PerDimensionMessages, PrefixMessages, RankOneMessages, ways
+from training.layers.full_propagation import FullPropagation
+from training.layers.plain_propagation import PlainPropagation
+from training.layers.propagation import InnerPropagation, OuterPropagation, Propagation, WeightedPropagation
 
 FIELDS, DIMENSION, ROWS = 5, 3, 4
 SOURCES, TARGETS = slice(0, 3), slice(1, 5)
-CASES = [(kind, name) for kind in (InnerPropagation, OuterPropagation) for name in ways(kind(FIELDS, DIMENSION))]
+KINDS: list[type[Propagation]] = [InnerPropagation, OuterPropagation, FullPropagation, PlainPropagation]
+CASES = [(kind, name) for kind in KINDS for name in ways(kind(FIELDS, DIMENSION))]
 
 
-def layer_of(kind: type[InnerPropagation | OuterPropagation]) -> Propagation:
+def layer_of(kind: type[Propagation]) -> Propagation:
     torch.manual_seed(0)
     return kind(FIELDS, DIMENSION).double()
+
+
+def sent(layer: Propagation, state_BFD: torch.Tensor) -> torch.Tensor:
+    """From the sources to the targets: the layer's own messages of states that are zero at every other node."""
+    if isinstance(layer, WeightedPropagation):
+        return layer.send(state_BFD, layer.block(layer.kernel(), SOURCES, TARGETS))
+    padded_BFD = torch.nn.functional.pad(state_BFD, (0, 0, SOURCES.start, FIELDS - SOURCES.stop))
+    return layer.messages(padded_BFD)[:, TARGETS]
 
 
 def flat(way: type[Messages], state_BFD: torch.Tensor) -> torch.Tensor:
@@ -23,18 +34,16 @@ def flat(way: type[Messages], state_BFD: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_a_way_sends_what_the_layer_sends(kind: type[InnerPropagation | OuterPropagation], name: str) -> None:
+def test_a_way_sends_what_the_layer_sends(kind: type[Propagation], name: str) -> None:
     layer, state_BFD = layer_of(kind), torch.randn(ROWS, 3, DIMENSION, dtype=torch.float64)
     way = ways(layer)[name]
-    expected_BSD = layer.send(state_BFD, layer.block(layer.kernel(), SOURCES, TARGETS))
+    expected_BSD = sent(layer, state_BFD)
     found_XN = way.along(layer, SOURCES, TARGETS)(flat(way, state_BFD))
     torch.testing.assert_close(found_XN, flat(way, expected_BSD))
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_the_reverse_is_the_transpose_with_the_targets_weighted(
-    kind: type[InnerPropagation | OuterPropagation], name: str
-) -> None:
+def test_the_reverse_is_the_transpose_with_the_targets_weighted(kind: type[Propagation], name: str) -> None:
     """⟨w ⊙ h, K g⟩ = ⟨reverse(w) h, g⟩ for every h and g."""
     layer, weights_S = layer_of(kind), torch.randn(4, dtype=torch.float64)
     way = ways(layer)[name]
@@ -60,3 +69,7 @@ def test_a_way_that_is_not_the_layers_is_refused() -> None:
         RankOneMessages.along(layer_of(InnerPropagation), SOURCES, TARGETS)
     with pytest.raises(TypeError, match="mixes dimensions"):
         PerDimensionMessages.along(layer_of(OuterPropagation), SOURCES, TARGETS)
+    with pytest.raises(TypeError, match="has no kernel"):
+        DenseMessages.along(layer_of(PlainPropagation), SOURCES, TARGETS)
+    with pytest.raises(TypeError, match="weights its messages"):
+        PrefixMessages.along(layer_of(InnerPropagation), SOURCES, TARGETS)

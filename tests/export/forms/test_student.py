@@ -10,13 +10,22 @@ from training.models.base import CTRModel
 from training.models.registry import build
 
 SIZES = [7, 5, 4, 9, 6]
-STUDENTS = {"dagfm_inner": "per_dimension", "dagfm_outer": "rank_one"}
+STUDENTS = {
+    "dagfm_inner": ["dense", "per_dimension"],
+    "dagfm_outer": ["dense", "rank_one"],
+    "dagfm_full": ["dense"],
+    "dagfm_plain": ["prefix_sums"],
+    "dagfm_plus_inner": ["dense", "per_dimension"],
+    "dagfm_plus_outer": ["dense", "rank_one"],
+}
+"""The ways each sends its messages; the last one is its own."""
 
 
 def student(name: str, connect: str = "triangular", layers: int = 3) -> CTRModel:
     """A student in double precision whose every weight counts, the connection's too."""
     torch.manual_seed(3)
-    model = build(name, {"embedding_size": 4, "layers": layers, "connect": connect}, SIZES).eval()
+    hidden = {"hidden": [6, 5]} if "plus" in name else {}
+    model = build(name, {"embedding_size": 4, "layers": layers, "connect": connect, **hidden}, SIZES).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -38,9 +47,9 @@ def assert_exact(model: CTRModel, context_fields: int) -> None:
 @pytest.mark.parametrize("context_fields", [1, 3, 4])
 def test_every_form_is_exact(name: str, connect: str, context_fields: int) -> None:
     model = student(name, connect)
-    own = STUDENTS[name]
     assert set(serving_forms(model, context_fields)) == {
-        *("full_rows", f"folded_rows_{own}", "context_once_dense", f"context_once_{own}"),
+        *("full_rows", f"folded_rows_{STUDENTS[name][-1]}"),
+        *(f"context_once_{way}" for way in STUDENTS[name]),
     }
     assert_exact(model, context_fields)
 
@@ -55,12 +64,12 @@ def test_every_form_is_exact_where_the_last_layer_is_also_the_first_or_the_secon
 def test_a_dense_connection_leaves_the_forms_of_whole_rows_alone(name: str) -> None:
     """It mixes candidates into the context's states, so computing the context once would be wrong."""
     model = student(name, "dense")
-    assert set(serving_forms(model, 3)) == {"full_rows", f"folded_rows_{STUDENTS[name]}"}
+    assert set(serving_forms(model, 3)) == {"full_rows", f"folded_rows_{STUDENTS[name][-1]}"}
     assert_exact(model, 3)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_without_context_fields_there_is_nothing_to_compute_once(name: str) -> None:
     model = student(name)
-    assert set(serving_forms(model, 0)) == {"full_rows", f"folded_rows_{STUDENTS[name]}"}
+    assert set(serving_forms(model, 0)) == {"full_rows", f"folded_rows_{STUDENTS[name][-1]}"}
     assert_exact(model, 0)

@@ -8,7 +8,7 @@ from training.models.dagfm import DAGFM
 from training.models.registry import build
 
 SIZES = [4, 3, 5, 2]
-STUDENTS = ["dagfm_inner", "dagfm_outer"]
+STUDENTS = ["dagfm_inner", "dagfm_outer", "dagfm_full", "dagfm_plain"]
 
 
 def student(name: str, **options: Any) -> DAGFM:

@@ -24,6 +24,12 @@ TABLE_3 = [
     ("dagfm_outer", {"layers": 3, "connect": "dense"}, 5.04, 3 * EDGES * DIMENSION * LAYERS, 3_428_833),
 ]
 
+# Interaction functions of Figure 5 that Table 3 does not cost: name, FLOPs, weights of the layers.
+FIGURE_5 = [
+    ("dagfm_plain", FIELDS * DIMENSION * LAYERS, 0),
+    ("dagfm_full", EDGES * (DIMENSION**2 + DIMENSION) * LAYERS, EDGES * DIMENSION**2 * LAYERS),
+]
+
 
 @pytest.mark.parametrize(("name", "options", "printed", "flops", "parameters"), TABLE_3)
 def test_effective_flops_are_those_of_table_3(
@@ -58,3 +64,23 @@ def test_fmfms_printed_parameters_are_not_a_matrix_per_pair() -> None:
     model = build("fmfm", {"embedding_size": DIMENSION}, [2] * FIELDS)
     assert round((model.interaction_parameters() - LINEAR) / 1e6, 2) == 8.89
     assert model.flops() == (model.interaction_parameters() - LINEAR) + PAIRS * DIMENSION
+
+
+@pytest.mark.parametrize(("name", "flops", "weights"), FIGURE_5)
+def test_the_other_interaction_functions_cost_what_their_equations_say(name: str, flops: int, weights: int) -> None:
+    model = build(name, {"embedding_size": DIMENSION, "layers": LAYERS, "connect": "dense"}, [2] * FIELDS)
+    assert model.flops() == flops
+    assert model.interaction_parameters() == weights + FIELDS**2 + READOUT
+
+
+@pytest.mark.parametrize(
+    ("name", "propagation", "weights"),
+    [("dagfm_plus_inner", 3_358_080, 1_679_040), ("dagfm_plus_outer", 5_037_120, 3_358_080)],
+)
+def test_a_perceptron_costs_a_student_what_its_widths_say(name: str, propagation: int, weights: int) -> None:
+    """Table 5's widths are not given; here one hidden layer of 400 over m·d inputs."""
+    options = {"embedding_size": DIMENSION, "layers": LAYERS, "connect": "dense", "hidden": [400]}
+    model = build(name, options, [2] * FIELDS)
+    perceptron = FIELDS * DIMENSION * 400 + 400
+    assert model.flops() == propagation + perceptron
+    assert model.interaction_parameters() == weights + FIELDS**2 + perceptron + 401
