@@ -90,7 +90,7 @@ def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = 
 
 @app.command()
 def reproduce(  # noqa: PLR0917 - options of a command
-    config: Annotated[Path, typer.Option("--config", help="TOML of the study.")] = CONFIGS / "reproduce-movielens.toml",
+    config: Annotated[Path, typer.Option("--config", help="TOML of the study.")] = CONFIGS / "studies" / "movielens.toml",
     data: DataPath = None,
     runs: RunsPath = Path("runs"),
     only: Annotated[list[str] | None, typer.Option("--only", help="A table or figure; may be repeated.")] = None,
