@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.config import Config, FitOptions, Model
+from training.config import Config, FitOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
-from training.distill import distillation_objective
+from training.lessons import click_lesson, distillation_lesson
 from training.loop import fit
-from training.models.base import CTRModel
 from training.models.registry import build
-from training.objective import Objective, click_objective
+from training.phase import Lesson
 from training.progress import Progress
+from training.teachers.base import ModelTeacher
 
 
 class _Stopwatch(Progress):
@@ -45,22 +45,29 @@ def epoch_times(prepared: Prepared, config: Config, epochs: int) -> Iterator[tup
     """One line per phase: model, phase, rows, median seconds of an epoch, rows per second."""
     train = TensorRows.of(prepared.rows("train"))
     few = TensorRows(train.ids_NF[:4096], train.clicks_N[:4096])
-    teacher = build(config.teacher.name, config.teacher.options.model_dump(), prepared.encoder.sizes)
-    phases: list[tuple[Model, str, FitOptions, Objective]] = [
-        (config.teacher, "teach", config.teach, click_objective(train, few)),
-        (config.student, "distill", config.distill, distillation_objective(teacher, train, few, config.distill)),
-        (config.student, "finetune", config.finetune, click_objective(train, few)),
+    sizes = prepared.encoder.sizes
+    teacher = build(config.teacher.name, config.teacher.options.model_dump(), sizes)
+    students = [build(config.student.name, config.student.options.model_dump(), sizes) for _ in range(2)]
+    fields = len(prepared.encoder.schema.context)
+    taught = [ModelTeacher("teacher", build(config.teacher.name, config.teacher.options.model_dump(), sizes))]
+    phases: list[tuple[str, FitOptions, Lesson]] = [
+        ("teach", config.teach, click_lesson(teacher, train, few)),
+        (
+            "distill",
+            config.distill,
+            distillation_lesson(students[0], taught, train, few, config.distill, context_fields=fields),
+        ),
+        ("finetune", config.finetune, click_lesson(students[1], train, few)),
     ]
     fixed = {"max_epochs": epochs, "patience": epochs, "decay": "none"}
-    for described, phase, options, objective in phases:
-        model = build(described.name, described.options.model_dump(), prepared.encoder.sizes)
-        model.embedding.weight_VD.requires_grad_(phase != "distill")
-        seconds = _seconds_per_epoch(model, train, objective, options.model_copy(update=fixed))
-        yield described.name, phase, f"{len(train):,}", f"{seconds:.2f}", f"{len(train) / seconds:,.0f}"
+    for phase, options, lesson in phases:
+        seconds = _seconds_per_epoch(lesson, options.model_copy(update=fixed))
+        rows = len(lesson.train)
+        yield lesson.model.name, phase, f"{rows:,}", f"{seconds:.2f}", f"{rows / seconds:,.0f}"
 
 
-def _seconds_per_epoch(model: CTRModel, train: TensorRows, objective: Objective, options: FitOptions) -> float:
+def _seconds_per_epoch(lesson: Lesson, options: FitOptions) -> float:
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        fit(model, train, objective, options, directory=Path(folder), seed=0, progress=watch)
+        fit(lesson.model, lesson.train, lesson.objective, options, directory=Path(folder), seed=0, progress=watch)
     return statistics.median(watch.seconds)

@@ -8,77 +8,36 @@ An error names file, section, key, what was got, what is expected and the neares
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic import Field as Option
+from pydantic import BaseModel
 
 from training.data.datasets import DATA_SETS
 from training.models.base import ModelOptions
 from training.models.registry import model_class
+from training.options import DistillOptions, FitOptions, RunOptions
+from training.sections import ConfigError, nearest, section_of
 
-
-class ConfigError(ValueError):
-    """A run's configuration cannot be used; the message says where and what to write instead."""
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class RunOptions(_Options):
-    """[run]"""
-
-    name: str = Option(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """Names the run's directory and the bundles made from it."""
-    seed: int = Option(ge=0, lt=2**31)
-    """Seeds initialisation and the order of batches; the split has the data set's own seed."""
-    threads: int = Option(default=1, ge=1)
-    """Threads of torch. Part of a run because sums in another order give other last digits: with the number fixed, a
-    run gives the same figures on any number of cores."""
-
-
-class FitOptions(_Options):
-    """[teach] and [finetune]: training on clicks alone."""
-
-    learning_rate: float = Option(gt=0)
-    """Adam's step size."""
-    weight_decay: float = Option(ge=0)
-    """L2 term in Adam's gradient, on every parameter."""
-    embedding_weight_decay: float | None = Option(default=None, ge=0)
-    """The same for embedding tables, where it is to be another. Left out: weight_decay."""
-    batch_size: int = Option(ge=1)
-    """Rows per step."""
-    max_epochs: int = Option(ge=1)
-    """Stop after this many passes over the training rows in any case."""
-    decay: Literal["none", "linear"] = "none"
-    """`linear`: the step size falls to zero over max_epochs; `none`: it stays."""
-    patience: int = Option(ge=1)
-    """Stop after this many epochs without a better validation metric."""
-    average: float = Option(default=0.0, ge=0, lt=1)
-    """Decay of a moving average of the weights, per step; the average is what is validated and kept. 0: none."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the matrix products in training. bfloat16 is several times faster on CPUs that multiply it in
-    hardware, slower on others, and changes the last digits of every figure. Weights, sums and losses stay float32."""
-    max_steps_per_epoch: int | None = Option(default=None, ge=1)
-    """Cut an epoch short; for trials of the path, not for results."""
-
-
-class DistillOptions(FitOptions):
-    """[distill]: training on the teacher's logits and clicks."""
-
-    click_weight: float = Option(ge=0)
-    """Multiplies the click loss."""
-    logit_weight: float = Option(ge=0)
-    """Multiplies the mean squared gap between teacher and student logits."""
-    select: Literal["auc", "logit_gap"] = "auc"
-    """Validation metric that decides which epoch is kept: AUC on clicks, or the squared gap to the teacher."""
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Data",
+    "DistillOptions",
+    "FitOptions",
+    "Model",
+    "RunOptions",
+    "data_of",
+    "from_dict",
+    "load",
+    "model_of",
+    "nearest",
+    "section_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +118,11 @@ def from_dict(raw: Mapping[str, Any], where: str) -> Config:
         finetune=section_of(FitOptions, raw["finetune"], where, "finetune"),
     )
     sizes = config.teacher.options.embedding_size, config.student.options.embedding_size
-    if sizes[0] != sizes[1]:
+    if sizes[0] != sizes[1] and config.distill.embeddings != "own":
         raise ConfigError(
             f"{where}: [student] embedding_size is {sizes[1]}, [teacher] embedding_size is {sizes[0]}; "
-            "they must be equal, because the student is distilled on the teacher's embeddings"
+            "they must be equal, because the student is distilled on the teacher's embeddings; or set [distill] "
+            "embeddings = 'own'"
         )
     return config
 
@@ -184,30 +144,3 @@ def model_of(raw: Mapping[str, Any], where: str, section: str) -> Model:
     except ValueError as error:
         raise ConfigError(f"{where}: [{section}] {error}") from error
     return Model(name=cls.name, options=section_of(cls.Options, options, where, section))
-
-
-_Section = TypeVar("_Section", bound=BaseModel)
-
-
-def section_of(cls: type[_Section], raw: Mapping[str, Any], where: str, section: str) -> _Section:
-    """A section as typed options; raises ConfigError naming where, section, key, and the nearest valid key."""
-    try:
-        return cls(**raw)
-    except ValidationError as error:
-        # A misspelt key is both unknown and missing: what was written says more than what was not.
-        problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        key = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            message = f"key {key!r} is unknown{nearest(key, cls.model_fields)}"
-        elif problem["type"] == "missing":
-            message = f"key {key!r} is missing; it is {cls.model_fields[key].description}"
-        else:
-            message = f"{key} is {problem['input']!r}: {problem['msg']}"
-        raise ConfigError(f"{where}: [{section}] {message}") from error
-
-
-def nearest(key: str, valid: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """The end of an error's message: what was probably meant, and everything valid."""
-    close = difflib.get_close_matches(key, list(valid), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} Valid: {sorted(valid)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
-from training.objective import click_objective
+from training.lessons import click_lesson
 from training.phase import Lesson
 from training.run import Run, rows_of, train_phase
 
@@ -13,8 +13,7 @@ def finetune(run: Run, distilled: Trained) -> Trained:
     """The run's student after fine-tuning, starting from `distilled`."""
 
     def begin(prepared: Prepared) -> Lesson:
-        train, validation = rows_of(prepared)
-        return Lesson(model=distilled.model.train(), train=train, objective=click_objective(train, validation))
+        return click_lesson(distilled.model.train(), *rows_of(prepared))
 
     lineage = {"distilled": distilled.digest, "teacher": distilled.meta["teacher"]}
     return train_phase(run, "finetune", run.config.finetune, begin, lineage)

@@ -6,8 +6,8 @@ import torch
 
 from training.checkpoint import Trained
 from training.data.prepare import Prepared
+from training.lessons import click_lesson
 from training.models.registry import build
-from training.objective import click_objective
 from training.phase import Lesson
 from training.run import Run, rows_of, train_phase
 
@@ -19,7 +19,6 @@ def teach(run: Run) -> Trained:
     def begin(prepared: Prepared) -> Lesson:
         torch.manual_seed(config.run.seed)
         teacher = build(config.teacher.name, config.teacher.options.model_dump(), prepared.encoder.sizes)
-        train, validation = rows_of(prepared)
-        return Lesson(model=teacher, train=train, objective=click_objective(train, validation))
+        return click_lesson(teacher, *rows_of(prepared))
 
     return train_phase(run, "teach", config.teach, begin, {})

@@ -7,15 +7,15 @@ import time
 
 import torch
 
-from training.checkpoint import Trained
 from training.config import DistillOptions
 from training.data.batches import TensorRows
-from training.distill import distillation_objective, share_embeddings
+from training.lessons import click_lesson, distillation_lesson
 from training.models.registry import build
-from training.objective import click_objective
 from training.phase import Lesson, Phase, train
 from training.study.recipe import Training
 from training.study.store import Outcome, Store
+from training.teachers.base import ModelTeacher
+from training.teachers.cache import CachedTeacher
 
 
 def carry_out(store: Store, training: Training) -> Outcome:
@@ -72,8 +72,15 @@ def _lesson(store: Store, training: Training) -> Lesson:
     else:
         model = build(recipe.model.name, recipe.model.options.model_dump(), prepared.encoder.sizes)
     if isinstance(recipe.fit, DistillOptions):
-        teacher: Trained = needed[0]
-        share_embeddings(model, teacher.model)
-        objective = distillation_objective(teacher.model, rows, validation, recipe.fit)
-        return Lesson(model=model, train=rows, objective=objective)
-    return Lesson(model=model, train=rows, objective=click_objective(rows, validation))
+        teachers = [
+            CachedTeacher(
+                ModelTeacher.of(store.key(training), trained), store.directory / "teacher_logits", prepared.digest
+            )
+            for training, trained in zip(training.needs, needed, strict=True)
+        ]
+        fields = len(prepared.encoder.schema.context)
+        options = recipe.fit
+        return distillation_lesson(
+            model, teachers, rows, validation, options, seed=training.torch_seed, context_fields=fields
+        )
+    return click_lesson(model, rows, validation)

@@ -1,0 +1,1 @@
+"""Teachers: whatever gives a logit for a row, trained here or elsewhere."""
