@@ -25,10 +25,6 @@ from training.teachers.base import Teacher
 from training.teaching import Asked, Known, Learning, Teaching
 
 
-class LessonError(ConfigError):
-    """Student, teachers and options do not go together; the message says which and what to change."""
-
-
 def click_lesson(model: CTRModel, train: TensorRows, validation: TensorRows) -> Lesson:
     """A model that learns from clicks alone: a teacher, a student without one, a student after distillation."""
     return Lesson(model=model, train=train, objective=click_objective(train, validation))
@@ -56,7 +52,7 @@ def distillation_lesson(
         context_fields: how many of the fields are the context's; needed by recombined rows alone.
 
     Raises:
-        LessonError: student, teachers and options do not go together.
+        ConfigError: student, teachers and options do not go together.
     """
     check(student, teachers, options)
     embed(student, teachers, options.embeddings)
@@ -76,21 +72,21 @@ def distillation_lesson(
 
 
 def check(student: CTRModel, teachers: Sequence[Teacher], options: DistillOptions) -> None:
-    """Raise LessonError unless these teachers can do what the options ask."""
+    """Raise ConfigError unless these teachers can do what the options ask."""
     given = options.teacher_weights
     if given and len(given) != len(teachers):
-        raise LessonError(f"teacher_weights has {len(given)} numbers for {len(teachers)} teachers; give one for each")
+        raise ConfigError(f"teacher_weights has {len(given)} numbers for {len(teachers)} teachers; give one for each")
     for teacher in teachers:
         wants_model = [f"hint_weight = {options.hint_weight}"] * bool(options.hint_weight)
         wants_model += [f"scheme = {options.scheme!r}"] * (options.scheme == "co_train")
         if teacher.model is None and wants_model:
-            raise LessonError(
+            raise ConfigError(
                 f"{wants_model[0]} needs the model of each teacher; teacher {teacher.name!r} is no model of ours"
             )
         wants_rows = [f"recombined_rows = {options.recombined_rows}"] * bool(options.recombined_rows)
         wants_rows += [f"teacher_logits = {options.teacher_logits!r}"] * (options.teacher_logits == "on_the_fly")
         if not teacher.knows_all_rows and wants_rows:
-            raise LessonError(
+            raise ConfigError(
                 f"{wants_rows[0]} needs a teacher that can be asked about any row; teacher {teacher.name!r} is a "
                 "column of the prepared data"
             )
@@ -103,7 +99,7 @@ def embed(student: CTRModel, teachers: Sequence[Teacher], embeddings: str) -> No
     """Give the student the table that `embeddings` says: the first teacher's, frozen or as a start, or its own.
 
     Raises:
-        LessonError: there is no such table, or it has another shape.
+        ConfigError: there is no such table, or it has another shape.
     """
     if embeddings == "own":
         return
@@ -111,7 +107,7 @@ def embed(student: CTRModel, teachers: Sequence[Teacher], embeddings: str) -> No
     mine_VD = student.embedding.weight_VD
     if first.model is None or first.model.embedding.weight_VD.shape != mine_VD.shape:
         found = "no table of ours" if first.model is None else list(first.model.embedding.weight_VD.shape)
-        raise LessonError(
+        raise ConfigError(
             f"embeddings = {embeddings!r} takes the table of the first teacher, {first.name!r}: {found}, the student's "
             f"is {list(mine_VD.shape)}; make them equal, or set embeddings = 'own'"
         )
@@ -163,4 +159,4 @@ def _require_hint(model: CTRModel | None) -> None:
         if model is not None:
             model.hint_unit()
     except ValueError as error:
-        raise LessonError(f"hint_weight is above 0: {error}") from error
+        raise ConfigError(f"hint_weight is above 0: {error}") from error

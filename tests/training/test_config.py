@@ -33,6 +33,31 @@ BAD = [
         lambda c: c["student"].update(embedding_size=8),
         r"\[student\] embedding_size is 8, \[teacher\].* is 16",
     ),
+    (
+        lambda c: c["distill"].update(logit_weight=0),
+        r"\[distill\] logit_weight, soft_label_weight and hint_weight are all 0; expected",
+    ),
+    (
+        lambda c: c["distill"].update(temperatur=2),
+        r"\[distill\] key 'temperatur' is unknown; did you mean 'temperature'",
+    ),
+    (lambda c: c["distill"].update(temperature=0), r"\[distill\] temperature is 0: .*greater than 0"),
+    (lambda c: c["distill"].update(recombined_rows=-1), r"\[distill\] recombined_rows is -1"),
+    (lambda c: c["distill"].update(combine="mean"), r"\[distill\] combine is 'mean': .*'average', 'fixed' or 'gate'"),
+    (
+        lambda c: c["distill"].update(combine="fixed"),
+        r"\[distill\] teacher_weights is \[\], combine is 'fixed'; expected",
+    ),
+    (
+        lambda c: c["distill"].update(combine="fixed", teacher_weights=[1, 0]),
+        r"\[distill\] teacher_weights is \[1.0, 0.0\]; expected numbers above 0",
+    ),
+    (lambda c: c["distill"].update(gate_click_weight=1), r"\[distill\] gate_click_weight is 1.0, combine is 'average'"),
+    (
+        lambda c: c["distill"].update(train_on_validation=True, select="auc"),
+        r"\[distill\] select is 'auc', but train_on_validation is true",
+    ),
+    (lambda c: c["distill"].update(scheme="co_train"), r"\[distill\] embeddings is 'teacher_frozen', but .*'own'"),
     (lambda c: c["data"].update(set="netflix"), r"\[data\] set is 'netflix', expected one of"),
     (lambda c: c["run"].update(name="../x"), r"\[run\] name is '../x'"),
     (lambda c: c.update(distil=c.pop("distill")), r"section \[distil\] is unknown; did you mean 'distill'"),

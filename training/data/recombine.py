@@ -9,17 +9,18 @@ from __future__ import annotations
 import torch
 
 from training.data.batches import TensorRows
+from training.sections import ConfigError
 
 
 def recombined(train: TensorRows, context_fields: int, rows: int, seed: int) -> TensorRows:
     """`rows` rows without a click (NaN): the first `context_fields` ids of one row, the others of another.
 
     Raises:
-        ValueError: the rows have no context fields, or no candidate fields, to recombine.
+        ConfigError: the rows have no context fields, or no candidate fields, to recombine.
     """
     fields = train.ids_NF.shape[1]
     if not 0 < context_fields < fields:
-        raise ValueError(
+        raise ConfigError(
             f"recombined_rows is {rows}, but the schema has {context_fields} context fields of {fields}; recombining "
             "needs context fields and candidate fields: set it to 0"
         )
