@@ -31,6 +31,7 @@ from training.study.store import Store
 from training.teach import teach
 
 CONFIGS = Path(__file__).parent / "configs"
+MOVIELENS_STUDY = CONFIGS / "studies" / "movielens.toml"
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="TOML of the run. Default: by the data at hand.")]
 DataPath = Annotated[Path | None, typer.Option("--data", envvar="CTR_DATA", help="Raw data: file or folder.")]
 RunsPath = Annotated[Path, typer.Option("--runs", envvar="CTR_RUNS", help="Where run directories are kept.")]
@@ -90,7 +91,7 @@ def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = 
 
 @app.command()
 def reproduce(  # noqa: PLR0917 - options of a command
-    config: Annotated[Path, typer.Option("--config", help="TOML of the study.")] = CONFIGS / "studies" / "movielens.toml",
+    config: Annotated[Path, typer.Option("--config", help="TOML of the study.")] = MOVIELENS_STUDY,
     data: DataPath = None,
     runs: RunsPath = Path("runs"),
     only: Annotated[list[str] | None, typer.Option("--only", help="A table or figure; may be repeated.")] = None,

@@ -24,6 +24,7 @@ from service.bundle import json_bytes, replace_file
 from training.config import ConfigError
 from training.progress import console
 from training.reproduce.drawings import draw
+from training.reproduce.eckd import ablation, ensembles, schemes, sizes, teachers_and_students
 from training.reproduce.kd_dagfm import figure_4, figure_5, further_models, table_2, table_3, table_5
 from training.reproduce.markdown import markdown
 from training.reproduce.measure import Measure
@@ -42,6 +43,11 @@ TABLES = {
     "table5": table_5,
     "figure4": figure_4,
     "figure5": figure_5,
+    "eckd2": schemes,
+    "eckd3": teachers_and_students,
+    "eckd4": ensembles,
+    "eckd6": sizes,
+    "eckd_figure3": ablation,
 }
 """What can be asked for, in the report's order."""
 

@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from training.reproduce.published import TABLE_2_GAPS, TABLE_3, TABLE_5_GAPS, Scores
+from training.reproduce.recipes import direct, distilled, fine_tuned, softly, three
 from training.reproduce.rows import Row, Table
 from training.study.recipe import Recipe
 from training.study.settings import Settings
 
 TEACHER_OF: Mapping[str, str] = {"dagfm_inner": "cin", "dagfm_outer": "crossnet"}
 """Which teacher a student imitates in the paper."""
-
-
-def direct(settings: Settings, label: str, **options: object) -> Recipe:
-    """A model trained on clicks alone."""
-    return Recipe(model=settings.model(label, **options), fit=settings.fit(label))
-
-
-def distilled(settings: Settings, teacher: str, student: str, **options: object) -> Recipe:
-    """A student distilled by the squared logit gap on its teacher's embeddings."""
-    model = settings.model(student, **options)
-    return Recipe(model=model, fit=settings.distill(student), teachers=(direct(settings, teacher),))
-
-
-def fine_tuned(settings: Settings, teacher: str, student: str, **options: object) -> Recipe:
-    """The same student, trained on clicks afterwards."""
-    model = settings.model(student, **options)
-    start = distilled(settings, teacher, student, **options)
-    return Recipe(model=model, fit=settings.finetune(student), start=start)
 
 
 def table_3(settings: Settings) -> Table:
@@ -44,6 +27,7 @@ def table_3(settings: Settings) -> Table:
         "GraphFM": "graphfm",
     }
     rows = [_row(label, direct(settings, model)) for label, model in baselines.items()]
+    rows.append(_row("ECKD", softly(settings, three(settings), "dnn", combine="gate")))
     for kind, name in (("inner", "CIN"), ("outer", "CrossNet")):
         student = f"dagfm_{kind}"
         teacher, taught_by = TEACHER_OF[student], f"{name} (teacher)"

@@ -43,11 +43,11 @@ class Recipe:
             raise ValueError(f"{self.model.name}: a recipe has teachers if and only if its fit is a distillation")
 
     def plain(self) -> dict[str, Any]:
-        """Everything as JSON; the absent is left out, so that new kinds of recipes do not rename the old."""
+        """Everything as JSON; the absent and every default is left out, so that new options do not rename the old."""
         given: dict[str, Any] = {
             "model": self.model.name,
-            "options": self.model.options.model_dump(mode="json"),
-            "fit": self.fit.model_dump(mode="json"),
+            "options": self.model.options.model_dump(mode="json", exclude_defaults=True),
+            "fit": self.fit.model_dump(mode="json", exclude_defaults=True),
         }
         if self.teachers:
             given["teachers"] = [teacher.plain() for teacher in self.teachers]
@@ -69,9 +69,15 @@ class Training:
 
     @property
     def needs(self) -> tuple[Training, ...]:
-        """The trainings this one starts from, with the same seed, teachers first."""
+        """The trainings this one starts from, teachers first; teachers that learn along are none."""
+        teachers = () if self.co_trains else self.recipe.teachers
         start = () if self.recipe.start is None else (self.recipe.start,)
-        return tuple(Training(recipe=recipe, seed=self.seed) for recipe in (*self.recipe.teachers, *start))
+        return tuple(Training(recipe=recipe, seed=self.seed) for recipe in (*teachers, *start))
+
+    @property
+    def co_trains(self) -> bool:
+        """Whether the teachers are trained beside the student."""
+        return isinstance(self.recipe.fit, DistillOptions) and self.recipe.fit.scheme == "co_train"
 
     @property
     def torch_seed(self) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from pydantic import Field as Option
 
 from training.config import ConfigError, Data, DistillOptions, FitOptions, Model, data_of, model_of, nearest, section_of
@@ -38,6 +38,10 @@ class StudyOptions(BaseModel):
     """Every row is trained once with each."""
     embedding_size: PositiveInt
     """D of every model that does not say otherwise."""
+    best_teacher: str
+    """Label of the model that is the one teacher of ECKD's 1T, and stands on partitions in 3T(D) and 6T(D)."""
+    hint_weight: PositiveFloat
+    """β of eq. 9 in ECKD's Table 2."""
     depths: tuple[PositiveInt, ...] = (1, 2, 3, 4, 5, 6)
     """Propagation layers of KD-DAGFM's Figure 4."""
 

@@ -9,13 +9,18 @@ import torch
 
 from training.config import DistillOptions
 from training.data.batches import TensorRows
+from training.data.folds import Fold
 from training.lessons import click_lesson, distillation_lesson
+from training.models.base import CTRModel
 from training.models.registry import build
 from training.phase import Lesson, Phase, train
-from training.study.recipe import Training
+from training.study.recipe import Recipe, Training
 from training.study.store import Outcome, Store
-from training.teachers.base import ModelTeacher
+from training.teachers.base import ModelTeacher, Teacher
 from training.teachers.cache import CachedTeacher
+
+_FOLD_SEED = 2020
+"""Deals rows to folds, the same for every seed of weights."""
 
 
 def carry_out(store: Store, training: Training) -> Outcome:
@@ -66,21 +71,43 @@ def _lesson(store: Store, training: Training) -> Lesson:
     recipe, prepared = training.recipe, store.prepared
     torch.manual_seed(training.torch_seed)
     rows, validation = TensorRows.of(prepared.rows("train")), TensorRows.of(prepared.rows("validation"))
-    needed = [store.model(each) for each in training.needs]
     if recipe.start is not None:
-        model = needed[-1].model.train()
-    else:
-        model = build(recipe.model.name, recipe.model.options.model_dump(), prepared.encoder.sizes)
+        return click_lesson(store.model(training.needs[-1]).model.train(), rows, validation)
+    model = _fresh(recipe, store)
     if isinstance(recipe.fit, DistillOptions):
-        teachers = [
-            CachedTeacher(
-                ModelTeacher.of(store.key(training), trained), store.directory / "teacher_logits", prepared.digest
-            )
-            for training, trained in zip(training.needs, needed, strict=True)
-        ]
-        fields = len(prepared.encoder.schema.context)
-        options = recipe.fit
         return distillation_lesson(
-            model, teachers, rows, validation, options, seed=training.torch_seed, context_fields=fields
+            model,
+            _teachers(store, training),
+            rows,
+            validation,
+            recipe.fit,
+            seed=training.torch_seed,
+            context_fields=len(prepared.encoder.schema.context),
         )
+    fold = fold_of(training)
+    if fold is not None:
+        rows, validation = fold.split(rows, validation)
     return click_lesson(model, rows, validation)
+
+
+def _fresh(recipe: Recipe, store: Store) -> CTRModel:
+    return build(recipe.model.name, recipe.model.options.model_dump(), store.prepared.encoder.sizes)
+
+
+def _teachers(store: Store, training: Training) -> list[Teacher]:
+    """Finished teachers with their logits kept on disk, or fresh ones that will learn along."""
+    if training.co_trains:
+        return [ModelTeacher(recipe.model.name, _fresh(recipe, store)) for recipe in training.recipe.teachers]
+    folder, digest = store.directory / "teacher_logits", store.prepared.digest
+    return [
+        CachedTeacher(ModelTeacher.of(store.key(needed), store.model(needed), fold_of(needed)), folder, digest)
+        for needed in training.needs
+    ]
+
+
+def fold_of(training: Training) -> Fold | None:
+    """The part of training and validation rows that a training holds out, if it is one on a partition."""
+    if training.recipe.partition is None:
+        return None
+    index, folds = training.recipe.partition
+    return Fold(index=index, folds=folds, seed=_FOLD_SEED)
