@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from export.flops import executed_multiplications
 from export.forms import serving_forms
 from export.graph import to_onnx
+from training.models.fgcnn import FGCNN
 from training.models.pin import PIN
 from training.models.registry import build, example_options
 
@@ -115,6 +116,16 @@ def test_whole_rows_of_a_perceptron_over_states_pay_for_everything_n_times(
     width = FIELDS * DIMENSION
     each = FIELDS**2 * DIMENSION + LAYERS * (each_pairs + width) + width * 6 + 6 * 5 + 5
     assert executed(name, f"folded_rows_{form}", 10) == 10 * each
+
+
+def test_fgcnns_graph_makes_every_inner_product_twice_and_the_diagonal() -> None:
+    torch.manual_seed(0)
+    model = build("fgcnn", example_options("fgcnn"), SIZES).eval()
+    assert isinstance(model, FGCNN)
+    graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
+    vectors = model.vectors
+    more = (vectors**2 - vectors * (vectors - 1) // 2) * model.options.embedding_size
+    assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
 
 
 def test_an_operator_that_is_not_known_is_an_error() -> None:
