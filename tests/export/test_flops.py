@@ -10,6 +10,7 @@ from export.flops import executed_multiplications
 from export.forms import serving_forms
 from export.graph import to_onnx
 from training.models.fgcnn import FGCNN
+from training.models.fignn import FiGNN
 from training.models.pin import PIN
 from training.models.registry import build, example_options
 
@@ -66,6 +67,16 @@ def test_whole_rows_run_what_the_models_equations_say(name: str, rows: int) -> N
     model = build(name, example_options(name), SIZES).eval()
     graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
     assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), rows) == rows * model.flops()
+
+
+def test_fignns_graph_runs_the_edges_from_a_node_to_itself_too_which_weigh_nothing() -> None:
+    """Per node the rectifier and the softmax of one edge more, and per step one message more."""
+    torch.manual_seed(0)
+    model = build("fignn", example_options("fignn"), SIZES).eval()
+    assert isinstance(model, FiGNN)
+    graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
+    more = FIELDS * (3 + len(model.steps) * model.attention.width)
+    assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
 
 
 def test_pins_graph_scales_by_ones_what_the_model_then_scales_by_its_gains() -> None:
