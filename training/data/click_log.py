@@ -40,6 +40,7 @@ class ClickLog:
         vocabularies: one per field that needs one.
         item_field: name of the field whose values are the catalogue's item ids.
         items: one row per item, a column per candidate field.
+        group_field: name of the field within whose values rows are ranked against each other (GAUC), if there is one.
         true_probability_N: the click model's own probability per row, where the data came from one.
         source: what was read, for the lineage: path or recipe, digest, counts.
     """
@@ -52,5 +53,6 @@ class ClickLog:
     vocabularies: dict[str, Vocabulary]
     item_field: str
     items: pl.DataFrame
+    group_field: str | None = None
     true_probability_N: npt.NDArray[np.float64] | None = None
     source: dict[str, Any]

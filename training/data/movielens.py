@@ -194,6 +194,7 @@ def _click_log(
         vocabularies={name: Vocabulary.of(side[name]) for name in fields},
         item_field="item_id",
         items=items,
+        group_field="user_id",
         source=_lineage(source, contents, Counts(ratings=len(ratings), users=len(users), movies=len(movies))),
     )
 

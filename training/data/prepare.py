@@ -63,6 +63,12 @@ class Prepared:
         """SHA-256 over every file: two runs with the same digest saw the same rows in the same ids."""
         return str(self.meta["digest"])
 
+    @property
+    def group_field(self) -> str | None:
+        """The field within whose values rows are ranked against each other (GAUC); None if the data has none."""
+        field: str | None = self.meta.get("group_field")
+        return field
+
     def rows(self, part: str) -> Rows:
         """The rows of `train`, `validation` or `test`, memory-mapped."""
         return Rows(self._array(f"{part}_ids.npy"), self._array(f"{part}_clicks.npy"))
@@ -85,6 +91,7 @@ class Prepared:
 def prepare(log: ClickLog, directory: Path) -> Prepared:
     """Encode `log`, write it to `directory` whole or not at all, and open it. An older folder there is replaced."""
     _check_parts(log)
+    _check_group(log)
     encoder = Encoder(log.schema, log.vocabularies)
     files = {**encoder_files(encoder, _catalogue(log, encoder)), **_arrays(log, encoder)}
     files[_EXAMPLE] = json_bytes(_example(log))
@@ -126,6 +133,12 @@ def _check_parts(log: ClickLog) -> None:
                 f"{log.name}: the {part} part has {int(clicks.sum())} clicked of {len(clicks)} rows, expected some "
                 "of both; give more rows"
             )
+
+
+def _check_group(log: ClickLog) -> None:
+    names = [field.name for field in log.schema.fields]
+    if log.group_field is not None and log.group_field not in names:
+        raise DataError(f"{log.name}: group_field is {log.group_field!r}, expected one of the fields {names} or None")
 
 
 def encode_frame(encoder: Encoder, fields: tuple[Field, ...], frame: pl.DataFrame) -> Ids:
@@ -174,6 +187,7 @@ def _meta(log: ClickLog, encoder: Encoder, files: Mapping[str, bytes]) -> dict[s
         "click_rate": float(log.clicks_N.mean()),
         "vocabulary_sizes": dict(zip((field.name for field in log.schema.fields), encoder.sizes, strict=True)),
         "items": len(log.items),
+        "group_field": log.group_field,
         "schema_digest": log.schema.digest,
         "digest": digest.hexdigest(),
         "source": log.source,

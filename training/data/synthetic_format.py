@@ -17,6 +17,7 @@ from training.data.click_log import ClickLog, Split
 
 NAME = "synthetic"
 ITEM_FIELD = "item_id"
+GROUP_FIELD = "user_id"
 SCHEMA = Schema(
     (
         SchemaField(name="user_id", role=Role.CONTEXT),
@@ -100,6 +101,7 @@ def click_log(
         vocabularies=_fit_vocabularies(columns[split.train], config.min_count),
         item_field=ITEM_FIELD,
         items=items,
+        group_field=GROUP_FIELD,
         true_probability_N=true_probability_N,
         source=source,
     )

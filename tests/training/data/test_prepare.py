@@ -42,6 +42,13 @@ def test_the_catalogue_holds_every_item(prepared: Prepared) -> None:
     assert len(prepared.catalogue) == 50
 
 
+def test_the_field_to_rank_within_is_kept_and_must_be_a_field(prepared: Prepared, run: Run) -> None:
+    assert prepared.group_field == "user_id"
+    other = LOG.__class__(**{**LOG.__dict__, "group_field": "session"})
+    with pytest.raises(DataError, match=r"group_field is 'session', expected one of the fields \['user_id'"):
+        prepare(other, run.directory / "other")
+
+
 def test_the_example_is_a_request_the_encoder_takes(prepared: Prepared) -> None:
     example, encoder = prepared.example, prepared.encoder
     encoder.encode_context(example["context"])
