@@ -115,6 +115,29 @@ def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def reading_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar over the bytes of files; call what it yields with the rows and the bytes read so far."""
+    started, shown_at, rows_done = time.monotonic(), 0.0, 0
+    columns = (TextColumn("{task.description:>18}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeElapsedColumn())
+    with Bars(
+        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as bars:
+        task = bars.add_task(what, total=total, speed="")
+
+        def report(rows: int, position: int) -> None:
+            nonlocal shown_at, rows_done
+            rows_done, now = rows, time.monotonic()
+            if now - shown_at > _REFRESH_SECONDS:
+                speed = f"{rows:,} rows, {rows / (now - started):,.0f} rows/s"
+                bars.update(task, completed=position, speed=speed)
+                shown_at = now
+
+        yield report
+    seconds = time.monotonic() - started
+    console.print(f"{what}: {rows_done:,} rows, {rows_done / max(seconds, _REFRESH_SECONDS):,.0f} rows/s", highlight=False)
+
+
+@contextmanager
 def working(what: str) -> Iterator[None]:
     """Say what is being done, and afterwards how long it took."""
     started = time.monotonic()

@@ -11,7 +11,6 @@ project; `download` fetches it from GroupLens.
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 import urllib.request
 import zipfile
@@ -20,11 +19,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from service.bundle import Field, Role, Schema, Vocabulary
-from training.data.click_log import ClickLog, DataError, Split
+from training.data.click_log import ClickLog, DataError
+from training.data.splits import split_rows
 
 URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 DOWNLOADED = Path("data/ml-1m.zip")
@@ -67,15 +66,6 @@ def read(source: Path, *, expected: Counts = ML_1M) -> ClickLog:
     if found != expected:
         raise DataError(f"{source}: found {found}, expected {expected}: the archive is incomplete; download it again")
     return _click_log(source, ratings, users, movies, contents)
-
-
-def split_rows(rows: int, seed: int = 2022) -> Split:
-    """The published split: shuffled by Python's own generator, test first, then validation, then training."""
-    order = list(range(rows))
-    random.Random(seed).shuffle(order)  # noqa: S311 - the protocol names this generator
-    tenth = rows // 10
-    shuffled = np.array(order)
-    return Split(test=shuffled[:tenth], validation=shuffled[tenth : 2 * tenth], train=shuffled[2 * tenth :])
 
 
 def download(target: Path, *, url: str = URL, report: Callable[[int, int], None] = lambda _done, _total: None) -> Path:

@@ -12,7 +12,8 @@ import pytest
 
 from training.data import movielens
 from training.data.click_log import DataError
-from training.data.movielens import Counts, read, split_rows
+from training.data.movielens import Counts, read
+from training.data.splits import split_rows
 
 USERS = ["1::F::1::10::48067", "2::M::56::16::70072-1234"]
 MOVIES = ["1::Toy Story (1995)::Animation|Comedy", "2::Misérables, Les (1995)::Drama", "3::M*A*S*H (a) (1970)::War"]

@@ -1,0 +1,16 @@
+from typing import Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Codes: TypeAlias = npt.NDArray[np.int32]
+Counts: TypeAlias = npt.NDArray[np.int64]
+
+class Columns:
+    def __new__(cls, tables: int, /) -> Self: ...
+    def read(self, block: bytes, separator: bytes, quoted: bool, tables: Codes, out: Codes, /) -> tuple[int, int]: ...  # noqa: FBT001
+    def texts(self, table: int, codes: Codes, /) -> list[str]: ...
+    def size(self, table: int, /) -> int: ...
+    def counts(self, table: int, out: Counts, /) -> None: ...
+
+def shuffle(order: Codes, position: int, words: Counts, /) -> int: ...
