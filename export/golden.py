@@ -1,4 +1,7 @@
-"""Golden requests of a bundle: contexts the model was validated on, items of the catalogue, the model's own logits."""
+"""Golden requests of a bundle: contexts the model was validated on, items of the catalogue, the model's own logits.
+
+Where there is no catalogue, candidates are those of validation rows.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ SIZES = (1, 2, 7, 50, 257)
 def golden_requests(model: CTRModel, prepared: Prepared) -> Golden:
     """One request per size, and one in which every value is unknown or missing."""
     context_fields = len(prepared.encoder.schema.context)
-    validation = prepared.rows("validation")
+    validation, catalogue = prepared.rows("validation"), prepared.catalogue
+    candidates = validation.ids_NF[:, context_fields:] if catalogue is None else catalogue.candidate_ids_IF
     generator = np.random.default_rng(0)
     requests = []
     for size in SIZES:
         context_ids = np.array(validation.ids_NF[generator.integers(len(validation))][None, :context_fields])
-        items = generator.integers(len(prepared.catalogue), size=size)
-        requests.append(_request(model, context_ids, prepared.catalogue.candidate_ids_IF[items]))
+        items = generator.integers(len(candidates), size=size)
+        requests.append(_request(model, context_ids, np.array(candidates[items])))
     requests.append(_unknown_request(model, context_fields))
     return Golden(tuple(requests))
 

@@ -118,9 +118,19 @@ def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
 def reading_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """A bar over the bytes of files; call what it yields with the rows and the bytes read so far."""
     started, shown_at, rows_done = time.monotonic(), 0.0, 0
-    columns = (TextColumn("{task.description:>18}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+    )
     with Bars(
-        *columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True, disable=not sys.stderr.isatty()
+        *columns,
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
     ) as bars:
         task = bars.add_task(what, total=total, speed="")
 
@@ -134,7 +144,9 @@ def reading_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
 
         yield report
     seconds = time.monotonic() - started
-    console.print(f"{what}: {rows_done:,} rows, {rows_done / max(seconds, _REFRESH_SECONDS):,.0f} rows/s", highlight=False)
+    console.print(
+        f"{what}: {rows_done:,} rows, {rows_done / max(seconds, _REFRESH_SECONDS):,.0f} rows/s", highlight=False
+    )
 
 
 @contextmanager

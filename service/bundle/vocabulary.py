@@ -38,8 +38,9 @@ class Vocabulary:
     @classmethod
     def fit(cls, counts: Mapping[str, int], *, min_count: int = 1) -> Vocabulary:
         """Values seen at least `min_count` times, most frequent first, ties by value: the same on every run."""
-        kept = [value for value, count in counts.items() if count >= min_count and value]
-        return cls(tuple(sorted(kept, key=lambda value: (-counts[value], value))))
+        kept = sorted(value for value, count in counts.items() if count >= min_count and value)
+        kept.sort(key=counts.__getitem__, reverse=True)  # stable: ties stay in the order of their values
+        return cls(tuple(kept))
 
     @classmethod
     def of(cls, values: Iterable[str]) -> Vocabulary:

@@ -1,6 +1,6 @@
 """Blocks of whole lines of a text file, plain or gzip: what is read at once, whatever the size of the file.
 
-A block is read ahead in a thread while the one before is coded; its SHA-256 is taken there too. Lines may hold line
+A block is read ahead in a thread while the one before is coded. Lines may hold line
 ends in quotes: a block then ends where no quote is open.
 """
 
@@ -21,18 +21,13 @@ BLOCK_BYTES = 8 << 20
 LARGEST_LINE = 1 << 28
 """Bytes after which a quote that nobody closed is an error and not a long value."""
 
-Watch = Callable[[bytes], object]
-Progress = Callable[[int, int], object]
-"""Told the rows read so far and the bytes of the file read so far."""
 
-
-def blocks(path: Path, *, quoted: bool, watch: Watch = len, size: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int]]:
+def blocks(path: Path, *, quoted: bool, size: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int]]:
     """Blocks of whole lines, each with the bytes of the file read so far; the last line gets a line end if it has none.
 
     Args:
         path: the file; a name that ends in .gz is decompressed.
         quoted: whether a line end in quotes is part of a value.
-        watch: is given every piece as it is read (to take a digest).
         size: bytes read at once.
 
     Raises:
@@ -40,12 +35,12 @@ def blocks(path: Path, *, quoted: bool, watch: Watch = len, size: int = BLOCK_BY
     """
     with _opened(path) as (file, position), ThreadPoolExecutor(1) as ahead:
         rest: list[bytes] = []
-        following = ahead.submit(_read, file, size, watch)
+        following = ahead.submit(file.read, size)
         for _ in count():
             piece = _result(path, following.result)
             if not piece:
                 break
-            following = ahead.submit(_read, file, size, watch)
+            following = ahead.submit(file.read, size)
             rest.append(piece)
             cut = _last_line_end(rest, quoted=quoted)
             if cut:
@@ -53,16 +48,12 @@ def blocks(path: Path, *, quoted: bool, watch: Watch = len, size: int = BLOCK_BY
                 yield whole[:cut], position()
                 rest = [whole[cut:]]
             elif sum(map(len, rest)) > LARGEST_LINE:
-                raise DataError(f"{path}: found {LARGEST_LINE >> 20} MiB without the end of a line; is a quote left open?")
+                raise DataError(
+                    f"{path}: found {LARGEST_LINE >> 20} MiB without the end of a line; is a quote left open?"
+                )
         last = b"".join(rest)
         if last:
             yield last + b"\n", position()
-
-
-def _read(file: IO[bytes], size: int, watch: Watch) -> bytes:
-    piece = file.read(size)
-    watch(piece)
-    return piece
 
 
 def _result(path: Path, result: Callable[[], bytes]) -> bytes:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from service.bundle import Encoder, Field, Ids
 from training.data.click_log import DataError, Rows, Split
@@ -16,6 +17,8 @@ from training.data.coded_rows import CodedRows, Codes
 Raw = str | int | float | None
 Read = Callable[[str], Raw]
 """The text of a value → the raw value a request would hold; ValueError says what was expected."""
+
+Parts = npt.NDArray[np.uint8]
 
 _TEXTS_AT_ONCE = 1 << 20
 _THREADS = 2
@@ -49,16 +52,15 @@ class CodedColumns:
         ids_of = [self._ids_of(encoder, field.name) for field in fields]
         at = [self.rows.index(self._sources[field.name].column) for field in fields]
         part_N = part_of_rows(split, self.rows.rows)
-        running: deque[Future[Ids]] = deque()
-        firsts: deque[int] = deque()
+        running: deque[Future[list[tuple[str, Ids]]]] = deque()
         with ThreadPoolExecutor(_THREADS) as pool:
             for first, codes_CN in self.rows.blocks():
-                firsts.append(first)
-                running.append(pool.submit(_look_up, ids_of, at, codes_CN))
+                parts = part_N[first : first + codes_CN.shape[1]]
+                running.append(pool.submit(_look_up, ids_of, at, codes_CN, parts))
                 if len(running) > _AHEAD:
-                    yield from _by_part(running.popleft().result(), part_N, firsts.popleft())
+                    yield from running.popleft().result()
             while running:
-                yield from _by_part(running.popleft().result(), part_N, firsts.popleft())
+                yield from running.popleft().result()
 
     def raw(self, fields: Sequence[Field], rows: Rows) -> dict[str, list[Raw]]:
         """The raw values of some rows, per field."""
@@ -108,7 +110,7 @@ def read_texts(rows: CodedRows, column: str, codes: Codes, read: Read | None) ->
     return values
 
 
-def part_of_rows(split: Split, rows: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def part_of_rows(split: Split, rows: int) -> Parts:
     """For each row the index of its part: 0 train, 1 validation, 2 test; 3 for a row in none."""
     part_N = np.full(rows, len(_PARTS), np.uint8)
     for number, part in enumerate(_PARTS):
@@ -116,16 +118,10 @@ def part_of_rows(split: Split, rows: int) -> np.ndarray[tuple[int], np.dtype[np.
     return part_N
 
 
-def _look_up(ids_of: Sequence[Ids], at: Sequence[int], codes_CN: Codes) -> Ids:
+def _look_up(ids_of: Sequence[Ids], at: Sequence[int], codes_CN: Codes, part_N: Parts) -> list[tuple[str, Ids]]:
+    """(part, ids [n, F]) of one block."""
     ids_FN = np.empty((len(at), codes_CN.shape[1]), np.int32)
     for row_N, ids, column in zip(ids_FN, ids_of, at, strict=True):
         np.take(ids, codes_CN[column], out=row_N, mode="clip")
-    return np.ascontiguousarray(ids_FN.T)
-
-
-def _by_part(ids_NF: Ids, part_N: np.ndarray[tuple[int], np.dtype[np.uint8]], first: int) -> Iterator[tuple[str, Ids]]:
-    parts = part_N[first : first + len(ids_NF)]
-    for number, part in enumerate(_PARTS):
-        inside = ids_NF[parts == number]
-        if len(inside):
-            yield part, inside
+    ids_NF = np.ascontiguousarray(ids_FN.T)
+    return [(part, ids_NF.take(np.flatnonzero(part_N == number), axis=0)) for number, part in enumerate(_PARTS)]

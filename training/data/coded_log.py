@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from service.bundle import PADDING_ID, Buckets, Category, Field, Role, Schema, Vocabulary
+from service.bundle import Buckets, Category, Field, Role, Schema, Vocabulary
 from service.bundle.numeric import TRANSFORMS, NumericRule
 from training.data.click_log import ClickLog, DataError, Split
 from training.data.coded_columns import CodedColumns, Read, Source, part_of_rows, read_texts
@@ -52,7 +52,7 @@ class FieldPlan:
     min_count: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Items:
     """Which field names the items, and what to do with an item that changes: refuse it, or let the last row win."""
 
@@ -169,9 +169,11 @@ def _vocabulary(rows: CodedRows, plan: FieldPlan, rule: NumericRule | None, amon
     return Vocabulary.fit(_counted(rows, plan, rule, counts), min_count=plan.min_count)
 
 
-def _counted(rows: CodedRows, plan: FieldPlan, rule: NumericRule | None, counts: Counts) -> Counter[str]:
+def _counted(rows: CodedRows, plan: FieldPlan, rule: NumericRule | None, counts: Counts) -> Mapping[str, int]:
     """Value, as the encoder looks it up → rows."""
     codes = np.flatnonzero(counts).astype(np.int32)
+    if rule is None and plan.source.read is None:
+        return dict(zip(rows.texts(plan.source.column, codes), counts[codes].tolist(), strict=True))
     counted: Counter[str] = Counter()
     raw = read_texts(rows, plan.source.column, codes, plan.source.read)
     for value, count in zip(raw, counts[codes].tolist(), strict=True):
@@ -187,35 +189,38 @@ def _items(columns: CodedColumns, schema: Schema, plan: Plan) -> pl.DataFrame:
     column_of = {field.name: field.source.column for field in plan.fields}
     names = [field.name for field in schema.candidate]
     if plan.items.field not in names:
-        raise DataError(f"{plan.name}: the item field is {plan.items.field!r}, expected one of the candidate fields {names}")
+        raise DataError(
+            f"{plan.name}: the item field is {plan.items.field!r}, expected one of the candidate fields {names}"
+        )
     at = [rows.index(column_of[name]) for name in names]
-    item = rows.index(column_of[plan.items.field])
-    known_IF = np.full((rows.size(column_of[plan.items.field]), len(names)), -1, np.int32)
+    column = column_of[plan.items.field]
+    known_IF = np.full((rows.size(column), len(names)), -1, np.int32)
     for first, codes_CN in rows.blocks():
-        _add_items(rows, plan.items, codes_CN[item], codes_CN[at].T, known_IF, first, names)
+        item_N, codes_NF = codes_CN[rows.index(column)], codes_CN[at].T
+        absent = np.flatnonzero(item_N == 0)
+        if len(absent):
+            place = rows.place(first + int(absent[0]))
+            raise DataError(f"{place}: found no value as {column}, expected an item")
+        if plan.items.changed == "last":
+            last = len(item_N) - 1 - np.unique(item_N[::-1], return_index=True)[1]
+            known_IF[item_N[last]] = codes_NF[last]
+            continue
+        changed = _first_changed(item_N, codes_NF, known_IF)
+        if changed is not None:
+            row, place = changed[0], rows.place(first + changed[0])
+            raise DataError(
+                f"{place}: item {rows.texts(column, item_N[[row]])[0]!r} has another {names[changed[1]]} than in a row "
+                f"before; make {names[changed[1]]} a context field, or let the last row win: [data.item] changed = "
+                '"last"'
+            )
     values = {name: columns.raw_values(name, known_IF[1:, f]) for f, name in enumerate(names)}
     return pl.DataFrame({name: pl.Series(name, column, strict=False) for name, column in values.items()})
 
 
-def _add_items(
-    rows: CodedRows, items: Items, item_N: Codes, codes_NF: Codes, known_IF: Codes, first: int, names: Sequence[str]
-) -> None:
-    """Enter the items of a block; refuse a row without one and, unless the last wins, one that differs."""
-    absent = np.flatnonzero(item_N == PADDING_ID)
-    if len(absent):
-        raise DataError(f"{rows.place(first + int(absent[0]))}: found no value as {items.field}, expected an item")
-    if items.changed == "last":
-        last = len(item_N) - 1 - np.unique(item_N[::-1], return_index=True)[1]
-        known_IF[item_N[last]] = codes_NF[last]
-        return
-    fresh = np.unique(item_N, return_index=True)[1]
-    fresh = fresh[known_IF[item_N[fresh], 0] < 0]
-    known_IF[item_N[fresh]] = codes_NF[fresh]
-    differs_NF = known_IF[item_N] != codes_NF
-    if differs_NF.any():
-        row, column = (int(axis[0]) for axis in np.nonzero(differs_NF))
-        raise DataError(
-            f"{rows.place(first + row)}: item {rows.texts(items.field, item_N[[row]])[0]!r} has another "
-            f"{names[column]} than in a row before; make {names[column]} a context field, or let the last row win "
-            'with item = {field = "' + items.field + '", changed = "last"}'
-        )
+def _first_changed(item_N: Codes, codes_NF: Codes, known_IF: Codes) -> tuple[int, int] | None:
+    """Enter the items that are new; the first row and field in which a known one differs, if any does."""
+    first = np.unique(item_N, return_index=True)[1]
+    first = first[known_IF[item_N[first], 0] < 0]
+    known_IF[item_N[first]] = codes_NF[first]
+    row, field = np.nonzero(known_IF[item_N] != codes_NF)
+    return (int(row[0]), int(field[0])) if len(row) else None

@@ -26,6 +26,7 @@ Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 
 _CODE_BYTES = 4
+_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,8 @@ class CodedRows:
 
     def __init__(self, names: Sequence[str], folder: Path | None = None) -> None:
         self.names = tuple(names)
-        self.columns = Columns(len(self.names))
+        self._columns = [Columns(len(self.names)) for _ in range(_THREADS)]
+        """Columns are dealt to threads: each cuts every line, and codes its own columns."""
         self.rows = 0
         self._file = tempfile.TemporaryFile(dir=folder, prefix="codes.tmp-")  # noqa: SIM115 - lives as long as the rows
         self._blocks: list[tuple[int, int]] = []
@@ -80,9 +82,9 @@ class CodedRows:
         """
         self._files.append((self.rows, lines))
         written: Future[object] | None = None
-        with ThreadPoolExecutor(1) as writer:
+        with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(_THREADS) as coders:
             for block in lines.blocks:
-                codes_CN = self._coded(lines, block)
+                codes_CN = self._coded(lines, block, coders)
                 if written is not None:
                     written.result()
                 self._blocks.append((self.rows, codes_CN.shape[1]))
@@ -113,20 +115,22 @@ class CodedRows:
 
     def size(self, name: str) -> int:
         """1 + the column's distinct texts."""
-        return self.columns.size(self.index(name))
+        table = self.index(name)
+        return self._columns[table % _THREADS].size(table)
 
     def texts(self, name: str, codes: Codes) -> list[str]:
         """The texts of these codes."""
-        return self.columns.texts(self.index(name), np.ascontiguousarray(codes, np.int32))
+        table = self.index(name)
+        return self._columns[table % _THREADS].texts(table, np.ascontiguousarray(codes, np.int32))
 
     def counts(self, name: str, among: npt.NDArray[np.bool_] | None = None) -> Counts:
         """Rows per code: of all rows, or of those that `among` [N] marks."""
-        counts = np.zeros(self.size(name), np.int64)
+        counts, table = np.zeros(self.size(name), np.int64), self.index(name)
         if among is None:
-            self.columns.counts(self.index(name), counts)
+            self._columns[table % _THREADS].counts(table, counts)
             return counts
         for first, codes_CN in self.blocks():
-            codes_N = codes_CN[self.index(name)]
+            codes_N = codes_CN[table]
             np.add.at(counts, codes_N[among[first : first + len(codes_N)]], 1)
         return counts
 
@@ -144,10 +148,16 @@ class CodedRows:
                 return self.place(first + int(found[0]))
         raise ValueError(f"{name}: code {code} occurs in no row")
 
-    def _coded(self, lines: Lines, block: bytes) -> Codes:
+    def _coded(self, lines: Lines, block: bytes, coders: ThreadPoolExecutor) -> Codes:
         out_CN = np.empty((len(self.names), block.count(b"\n")), np.int32)
+
+        def code(thread: int) -> tuple[int, int]:
+            tables = np.where(lines.tables % _THREADS == thread, lines.tables, -1).astype(np.int32)
+            return self._columns[thread].read(block, lines.separator, lines.quoted, tables, out_CN)
+
+        coding = [coders.submit(code, thread) for thread in range(_THREADS)]
         _check_utf8(lines, block, self.rows - self._files[-1][0])
-        rows, wrong = self.columns.read(block, lines.separator, lines.quoted, lines.tables, out_CN)
+        rows, wrong = [done.result() for done in coding][0]
         if wrong:
             place = lines.place(self.rows - self._files[-1][0] + rows)
             raise DataError(f"{place}: {_found(lines, block, rows, wrong)}, expected {len(lines.tables)} columns")

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from training.data import movielens, synthetic
+from training.data import avazu, criteo, movielens, synthetic, table
 from training.data.click_log import ClickLog, DataError
+from training.data.table_options import TableOptions
 
 
 class NoOptions(BaseModel):
@@ -47,6 +48,9 @@ def _read_synthetic(options: synthetic.SyntheticConfig, path: Path | None) -> Cl
 
 
 DATA_SETS: Mapping[str, DataSet] = {
+    "avazu": DataSet(avazu.AvazuOptions, avazu.read),
+    "criteo": DataSet(criteo.CriteoOptions, criteo.read),
     "movielens": DataSet(NoOptions, _read_movielens),
     "synthetic": DataSet(synthetic.SyntheticConfig, _read_synthetic),
+    "table": DataSet(TableOptions, table.read),
 }

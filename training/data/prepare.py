@@ -87,7 +87,9 @@ class Prepared:
     def teacher_logits(self, name: str, part: str) -> npt.NDArray[np.float32]:
         """Logits float32 [N] of one of these models, memory-mapped; raises DataError for a name that is none."""
         if name not in self.teacher_names:
-            raise DataError(f"{self.directory}: holds no logits of teacher {name!r}, only of {list(self.teacher_names)}")
+            raise DataError(
+                f"{self.directory}: holds no logits of teacher {name!r}, only of {list(self.teacher_names)}"
+            )
         return self._array(f"{part}_teacher_{name}.npy")
 
     def _array(self, name: str) -> npt.NDArray[Any]:
@@ -187,7 +189,7 @@ def _write_arrays(folder: Folder, log: ClickLog, encoder: Encoder) -> None:
         for name, logits_N in log.teacher_logits.items():
             folder.write_array(f"{part}_teacher_{name}.npy", logits_N[rows])
     for part, ids_NF in _encoded(log, encoder):
-        folder.write(f"{part}_ids.npy", ids_NF.data.cast("B"))
+        folder.write(f"{part}_ids.npy", ids_NF.data.cast("B") if len(ids_NF) else b"")
 
 
 def _encoded(log: ClickLog, encoder: Encoder) -> Iterator[tuple[str, Ids]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,22 +32,49 @@ class Form:
     counted: str = "line"
 
 
+Pieces = Iterator[tuple[bytes, int]]
+"""Blocks of whole lines, each with the bytes of the file read so far."""
+
+
 def read_files(paths: Sequence[Path], names: Sequence[str], form: Form) -> tuple[CodedRows, dict[str, Any]]:
-    """The rows of all files, one after the other, and name and SHA-256 of the content of each.
+    """The rows of all text files, one after the other, and name and SHA-256 of the content of each.
 
     Raises:
         DataError: a file that is missing, cut short or empty, a bad line, no room for the codes.
     """
+    return read_pieces(paths, names, form, lambda path: blocks(path, quoted=form.quoted))
+
+
+def read_pieces(
+    paths: Sequence[Path], names: Sequence[str], form: Form, pieces_of: Callable[[Path], Pieces]
+) -> tuple[CodedRows, dict[str, Any]]:
+    """As `read_files`, where `pieces_of` says what text a file holds."""
     rows, digests = CodedRows(names), {}
     with reading_bar("read", sum(size_of(path) for path in paths)) as report:
         done = 0
         for path in paths:
             digest = hashlib.sha256()
-            pieces = blocks(path, quoted=form.quoted, watch=digest.update)
-            _read_file(path, pieces, rows, form, lambda count, position, before=done: report(count, before + position))
+            _read_file(
+                path,
+                _digested(pieces_of(path), digest.update),
+                rows,
+                form,
+                lambda count, position, before=done: report(count, before + position),
+            )
             digests[path.name] = digest.hexdigest()
             done += size_of(path)
     return rows, {"files": [path.name for path in paths], "sha256": digests, "rows": rows.rows}
+
+
+def _digested(pieces: Pieces, update: Callable[[bytes], object]) -> Pieces:
+    """The pieces; each is digested in a thread while it is coded."""
+    with ThreadPoolExecutor(1) as pool:
+        digesting: Future[object] | None = None
+        for block, position in pieces:
+            if digesting is not None:
+                digesting.result()
+            digesting = pool.submit(update, block)
+            yield block, position
 
 
 def size_of(path: Path) -> int:
