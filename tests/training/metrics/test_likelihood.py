@@ -2,21 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import log_loss as sklearn_log_loss
 
-from training.metrics import auc, calibration, log_loss, sigmoid
+from training.metrics import log_loss, normalized_entropy, sigmoid
 
 ROWS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=40)
-
-
-@given(ROWS)
-def test_auc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[int, bool]]) -> None:
-    logits, clicks = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows], float)
-    pairs = [(high > low) + (high == low) / 2 for high in logits[clicks == 1] for low in logits[clicks == 0]]
-    if not pairs:
-        with pytest.raises(ValueError, match="clicked"):
-            auc(logits, clicks)
-    else:
-        assert auc(logits, clicks) == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
 @given(ROWS)
@@ -36,10 +26,14 @@ def test_sigmoid_does_not_overflow() -> None:
     np.testing.assert_array_equal(sigmoid(np.array([-1e9, 0.0, 1e9])), [0.0, 0.5, 1.0])
 
 
-def test_calibration_is_expected_over_observed_clicks() -> None:
-    assert calibration(np.zeros(4), np.array([1, 0, 0, 0])) == pytest.approx(2.0)
-
-
-def test_calibration_without_a_click_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 of 3 rows"):
-        calibration(np.zeros(3), np.zeros(3))
+@given(ROWS)
+def test_normalized_entropy_is_one_for_the_base_rate_and_divides_by_its_log_loss(rows: list[tuple[int, bool]]) -> None:
+    logits, clicks = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows], float)
+    if clicks.min() == clicks.max():
+        with pytest.raises(ValueError, match=f"got {int(clicks.sum())} of {len(rows)}"):
+            normalized_entropy(logits, clicks)
+        return
+    rate = np.full(len(rows), clicks.mean())
+    expected = sklearn_log_loss(clicks, sigmoid(logits)) / sklearn_log_loss(clicks, rate)
+    assert normalized_entropy(logits, clicks) == pytest.approx(expected, rel=1e-9)
+    assert normalized_entropy(np.log(rate / (1 - rate)), clicks) == pytest.approx(1.0)
