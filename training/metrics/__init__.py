@@ -3,6 +3,7 @@
 Everything is computed in float64 from logits, so no probability is ever clipped.
 """
 
+from training.metrics.likelihood import log_loss, normalized_entropy, sigmoid
 from training.metrics.probabilities import (
     Calibration,
     Reliability,
@@ -11,7 +12,6 @@ from training.metrics.probabilities import (
     click_band,
     reliability,
 )
-from training.metrics.likelihood import log_loss, normalized_entropy, sigmoid
 from training.metrics.ranking import GroupedAuc, auc, gauc
 
 __all__ = [
