@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -17,8 +17,11 @@ from training.checkpoint import CheckpointError
 from training.config import Config, ConfigError, load
 from training.data import movielens, synthetic
 from training.data.click_log import DataError
+from training.data.prepare import open_prepared
 from training.distill import distill
-from training.evaluate import Report, evaluate_test
+from training.evaluate import Report, Slicing, evaluate_part, evaluate_slices, evaluate_test
+from training.evaluate.picture import draw_part, draw_slices
+from training.evaluate.tables import overall_table, slices_table
 from training.finetune import finetune
 from training.loop import DivergedError
 from training.models.registry import model_class, names
@@ -35,6 +38,8 @@ MOVIELENS_STUDY = CONFIGS / "studies" / "movielens.toml"
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="TOML of the run. Default: by the data at hand.")]
 DataPath = Annotated[Path | None, typer.Option("--data", envvar="CTR_DATA", help="Raw data: file or folder.")]
 RunsPath = Annotated[Path, typer.Option("--runs", envvar="CTR_RUNS", help="Where run directories are kept.")]
+Part = Literal["validation", "test"]
+Phase = Literal["teach", "distill", "finetune"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -46,7 +51,7 @@ def run(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path(
         opened = _open(config, data, runs)
         opened.prepare(_source(opened.config, data))
         finetune(opened, distill(opened, teach(opened)))
-        _print_report(opened, evaluate_test(opened))
+        _show(opened, evaluate_test(opened))
 
 
 @app.command()
@@ -82,11 +87,26 @@ def finetune_command(config: ConfigPath = None, data: DataPath = None, runs: Run
 
 
 @app.command()
-def evaluate(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
-    """Read the test split, once, for the run's finished models."""
+def evaluate(
+    config: ConfigPath = None,
+    data: DataPath = None,
+    runs: RunsPath = Path("runs"),
+    *,
+    part: Annotated[Part, typer.Option(help="Which rows: the test part is read once, validation at will.")] = "test",
+    by: Annotated[str, typer.Option(help="Fields to slice by: FIELD or FIELD:seen, comma-separated.")] = "",
+    phase: Annotated[Phase, typer.Option(help="Whose slices are shown; all are written.")] = "finetune",
+    top: Annotated[int, typer.Option(min=1, help="Values with a slice of their own; the rest are one.")] = 12,
+) -> None:
+    """Metrics of the run's finished models on the test part, read once, or on validation; overall and by slice."""
     with _one_line_errors():
         opened = _open(config, data, runs)
-        _print_report(opened, evaluate_test(opened))
+        slicings = Slicing.parse(by, open_prepared(opened.directory / "data")) if by else ()
+        report = evaluate_test(opened) if part == "test" else evaluate_part(opened, part)
+        _show(opened, report)
+        for slicing in slicings:
+            sliced = evaluate_slices(opened, part, slicing, top=top)
+            results.print(slices_table(sliced, phase))
+            console.print(f"drawn: {draw_slices(opened, sliced, phase)}", highlight=False)
 
 
 @app.command()
@@ -209,21 +229,10 @@ def _find_movielens(data: Path | None) -> Path | None:
     return found
 
 
-def _print_report(opened: Run, report: Report) -> None:
-    """Test metrics as a table, one line per model."""
-    title = f"{opened.config.run.name}: {report['rows']:,} test rows, read once (AUC* is on validation)"
-    columns = ("phase", "model", "AUC*", "AUC", "log loss", "calibr.", "|gap|", "FLOPs")
-    table = results_table(title, *columns, left=2)
-    for phase, scores in report["scores"].items():
-        test = [f"{scores['auc']:.5f}", f"{scores['log_loss']:.5f}"]
-        if phase not in PHASES:
-            table.add_row(phase, "", "", *test)
-            continue
-        trained = opened.load(phase)
-        validation = f"{trained.meta['validation_auc']:.5f}"
-        rest = [f"{scores['calibration']:.4f}", f"{scores['logit_gap']:.3f}", f"{trained.model.flops():,}"]
-        table.add_row(phase, trained.model.name, validation, *test, *rest)
-    results.print(table)
+def _show(opened: Run, report: Report) -> None:
+    """Metrics of a part as a table and as a picture."""
+    results.print(overall_table(opened, report))
+    console.print(f"drawn: {draw_part(opened, report)}", highlight=False)
 
 
 @contextmanager

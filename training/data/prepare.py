@@ -74,6 +74,11 @@ class Prepared:
         """The rows of `train`, `validation` or `test`, memory-mapped."""
         return Rows(self._array(f"{part}_ids.npy"), self._array(f"{part}_clicks.npy"))
 
+    def column(self, part: str, field: str) -> npt.NDArray[np.int32]:
+        """Ids [N] of one field in one part; nothing else is read."""
+        position = [known.name for known in self.encoder.schema.fields].index(field)
+        return np.ascontiguousarray(self._array(f"{part}_ids.npy")[:, position])
+
     def true_probability(self, part: str) -> npt.NDArray[np.float64] | None:
         """The click model's own probabilities [N] of a part, or None if the log came from the world."""
         name = f"{part}_true_probability.npy"

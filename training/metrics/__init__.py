@@ -5,6 +5,7 @@ Everything is computed in float64 from logits, so no probability is ever clipped
 
 from training.metrics.likelihood import log_loss, normalized_entropy, sigmoid
 from training.metrics.probabilities import (
+    CONFIDENCE,
     Calibration,
     Reliability,
     calibration,
@@ -15,6 +16,7 @@ from training.metrics.probabilities import (
 from training.metrics.ranking import GroupedAuc, auc, gauc
 
 __all__ = [
+    "CONFIDENCE",
     "Calibration",
     "GroupedAuc",
     "Reliability",
