@@ -28,7 +28,7 @@ from training.models.registry import model_class, names
 from training.progress import console, download_bar, results, results_table
 from training.reproduce.command import Reproduction, tables_of
 from training.reproduce.measure import folder_of
-from training.run import PHASES, Run, prepare_once
+from training.run import Run, prepare_once
 from training.study.settings import load_settings
 from training.study.store import Store
 from training.teach import teach
