@@ -21,6 +21,7 @@ from service.bundle import replace_file
 from training.averaging import average_of, kept_modules
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
+from training.events import EventLog, Pace
 from training.models.base import CTRModel
 from training.objective import Objective
 from training.optimizers import optimizer_of
@@ -52,7 +53,8 @@ def fit(
         train: rows the loss's row numbers refer to.
         objective: the loss of a batch, and the metric that decides when to stop and which epoch to keep.
         options: optimiser, batch size, stopping.
-        directory: where `last.safetensors` and `metrics.jsonl` are kept; an unfinished run there is resumed.
+        directory: where `last.safetensors`, `metrics.jsonl` and the event file are kept; an unfinished run there is
+            resumed.
         seed: orders the batches.
         progress: is told of batches and epochs.
         identity: digests of what the phase starts from; an unfinished run with others is not continued.
@@ -66,14 +68,18 @@ def fit(
     state = State(path, trainer.modules, trainer.optimizer, identity or {}, trainer.averaged)
     history = state.load()
     _write_metrics(directory, history)  # a kill may have come between the state and its metrics
+    events = EventLog(directory, finished=len(history.epochs) * trainer.steps)
     while not history.exhausted(options):
         epoch = len(history.epochs)
-        train_loss = trainer.run(epoch)
+        train_loss = trainer.run(epoch, events)
         metrics = objective.metrics(cast("CTRModel", trainer.kept["model"]))
         score = metrics[objective.decides] * (1 if objective.higher_is_better else -1)
         validated = {f"validation_{name}": value for name, value in metrics.items()}
         if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
             state.keep_best(trainer.kept)
+        told = {f"validation/{name}": value for name, value in metrics.items()}
+        events.add((epoch + 1) * trainer.steps, {"train/epoch_loss": train_loss, **told})
+        events.flush()  # before the state: a kill between them leaves points that are cut, not points that are lost
         state.save(history)
         _write_metrics(directory, history)
         progress.epoch_done(history.epochs[-1], best_epoch=history.best_epoch)
@@ -110,28 +116,34 @@ class Trainer:
         self.modules = nn.ModuleDict({"model": model, "companions": objective.companions})
         self.optimizer = optimizer_of(self.modules, options)
         self.averaged = average_of(self.modules, options.average)
+        steps = math.ceil(len(train) / options.batch_size)
+        self.steps = min(steps, options.max_steps_per_epoch or steps)
+        """Of an epoch."""
 
     @property
     def kept(self) -> nn.ModuleDict:
         """What is validated and kept."""
         return kept_modules(self.modules, self.averaged)
 
-    def run(self, epoch: int) -> float:
+    def run(self, epoch: int, events: EventLog | None = None) -> float:
         """One pass over the training rows; returns the mean loss per batch."""
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         self.modules.train()
         rows, batch_size = len(self.train), self.options.batch_size
-        steps = int(min(math.ceil(rows / batch_size), self.options.max_steps_per_epoch or math.inf))
-        self.progress.epoch_starts(epoch, rows=min(rows, steps * batch_size))
+        self.progress.epoch_starts(epoch, rows=min(rows, self.steps * batch_size))
         total = torch.zeros(())
-        batches = islice(epoch_batches(rows, batch_size, seed=self.seed, epoch=epoch), steps)
+        pace = Pace(events)
+        batches = islice(epoch_batches(rows, batch_size, seed=self.seed, epoch=epoch), self.steps)
         for step, rows_B in enumerate(batches, start=1):
-            self._set_learning_rate(learning_rate(self.options, epoch + (step - 1) / steps))
+            self._set_learning_rate(learning_rate(self.options, epoch + (step - 1) / self.steps))
             total += self._step(rows_B)
             self.progress.advance(len(rows_B))
-            if step % _CHECK_EVERY == 0 or step == steps:
+            pace.advance(len(rows_B))
+            if step % _CHECK_EVERY == 0 or step == self.steps:
                 _require_finite(total, epoch, step)
-        return float(total) / steps
+                rate = self.optimizer.param_groups[0]["lr"]
+                pace.tell(float(total), step, first=epoch * self.steps, learning_rate=rate)
+        return float(total) / self.steps
 
     def _step(self, rows_B: Tensor) -> Tensor:
         self.optimizer.zero_grad()

@@ -3,6 +3,7 @@
     last.safetensors    what a killed phase resumes from
     model.safetensors   the finished model; its presence says that the phase is done
     metrics.jsonl       one line per epoch
+    events.out.tfevents the same and more, for TensorBoard
     curves.png          the same, drawn
 
 Phases know no run: `training.run` strings three of them together, a study many.
@@ -19,6 +20,7 @@ from training.checkpoint import CheckpointError, Trained, load_model, save_model
 from training.config import FitOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
+from training.events import describe
 from training.loop import fit
 from training.models.base import CTRModel
 from training.objective import Objective
@@ -90,6 +92,7 @@ def train(phase: Phase, prepared: Prepared, start: Start) -> Trained:
         return phase.load(prepared)
     lesson = start()
     phase.folder.mkdir(parents=True, exist_ok=True)
+    describe(phase.folder, phase.meta, {"phase": phase.name, "seed": phase.seed, **phase.options.model_dump()})
     with phase_progress(phase.name) as progress:
         history = fit(
             lesson.model,
