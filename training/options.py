@@ -34,6 +34,10 @@ class FitOptions(_Options):
     """L2 term in Adam's gradient, on every parameter."""
     embedding_weight_decay: float | None = Option(default=None, ge=0)
     """The same for embedding tables, where it is to be another. Left out: weight_decay."""
+    embedding_updates: Literal["dense", "lazy"] = "dense"
+    """`dense`: every embedding moves at every step, as in the papers. `lazy`: those of a batch alone, several times
+    faster where tables have millions of rows; their weight decay then acts as often as they occur, and wants to be
+    chosen anew."""
     batch_size: int = Option(ge=1)
     """Rows per step."""
     max_epochs: int = Option(ge=1)

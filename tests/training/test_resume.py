@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from training.config import from_dict
 from training.run import PHASES, Run
 from training.teach import teach
 
@@ -36,8 +37,13 @@ def results(runs: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def config(run: Run) -> Path:
-    return run.directory / "config.toml"
+def config(run: Run, tmp_path: Path) -> Path:
+    """The tiny run, its teacher's tables updated lazily, its student's at every step."""
+    written = run.config.to_dict()
+    written["teach"]["embedding_updates"] = "lazy"
+    path = tmp_path / "lazy.toml"
+    path.write_text(from_dict(written, "tests").to_toml())
+    return path
 
 
 def test_a_killed_run_resumes_to_the_same_metrics_and_checkpoints(config: Path, tmp_path: Path) -> None:

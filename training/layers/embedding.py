@@ -1,6 +1,7 @@
 """One fused embedding table for all fields: the ids of field f are rows offset[f] … offset[f] + size[f] - 1.
 
-One gather per batch instead of F, one parameter for the optimiser. Cost per row: F·D reads, no multiplication.
+One gather per batch instead of F, one parameter for the optimiser. Cost per row: F·D reads, no multiplication. The
+gradient is a table of its own, or the rows of the batch alone if whoever trains it asks for that (sparse_gradient).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class FieldEmbedding(nn.Module):
     def __init__(self, sizes: Sequence[int], dimension: int) -> None:
         super().__init__()
         self.sizes = list(sizes)
+        self.sparse_gradient = False
         self.weight_VD = nn.Parameter(torch.empty(sum(sizes), dimension))
         self.register_buffer("offsets_F", torch.tensor([0, *sizes[:-1]]).cumsum(0).int(), persistent=False)
         nn.init.xavier_uniform_(self.weight_VD)
@@ -35,7 +37,10 @@ class FieldEmbedding(nn.Module):
 
     def forward(self, ids_BF: Tensor) -> Tensor:
         """Embeddings [B, F, D]."""
-        return nn.functional.embedding(ids_BF + self.offsets_F, self.weight_VD)
+        rows_BF = ids_BF + self.offsets_F
+        if self.sparse_gradient and self.training:
+            return nn.functional.embedding(rows_BF.long(), self.weight_VD, sparse=True)
+        return nn.functional.embedding(rows_BF, self.weight_VD)
 
     @torch.no_grad()
     def fill_untrained(self, seen_V: Tensor) -> int:
