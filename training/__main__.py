@@ -213,7 +213,7 @@ def _source(config: Config, data: Path | None) -> Path | None:
 def _raw_data(data_set: str, data: Path | None) -> Path | None:
     if data_set == "movielens":
         return _find_movielens(data)
-    if config.data.name == "synthetic" and data is not None and data.suffix != ".csv":
+    if data_set == "synthetic" and data is not None and data.suffix != ".csv":
         console.print(f"{data} is no CSV of generated clicks: the click log is generated anew", highlight=False)
         return None
     return data

@@ -18,7 +18,7 @@ import polars as pl
 from service.bundle import Buckets, Category, Field, Role, Schema, Vocabulary
 from service.bundle.numeric import TRANSFORMS, NumericRule
 from training.data.click_log import ClickLog, DataError, Split
-from training.data.coded_columns import CodedColumns, Read, Source, part_of_rows, read_texts
+from training.data.coded_columns import CodedColumns, Source, part_of_rows, read_texts
 from training.data.coded_rows import CodedRows, Codes, Counts
 from training.data.texts import number
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from training.data.click_log import Rows, Split
+from training.data.click_log import Split
 
 try:
     from training.native._columns import shuffle
