@@ -11,13 +11,14 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
 
 from training.config import FitOptions
 from training.data.batches import TensorRows
-from training.loop import Trainer
+from training.loop import DivergedError, Trainer
 from training.models.registry import build
 from training.objective import click_objective
 from training.progress import Progress
@@ -66,7 +67,9 @@ class Estimate:
         fit = recipe.fit.model_copy(update={"max_steps_per_epoch": _STEPS})
         torch.manual_seed(0)
         model = build(recipe.model.name, recipe.model.options.model_dump(), self._sizes)
-        Trainer(model, self._rows, click_objective(self._rows, self._rows), fit, seed=0, progress=watch).run(0)
+        trainer = Trainer(model, self._rows, click_objective(self._rows, self._rows), fit, seed=0, progress=watch)
+        with suppress(DivergedError):  # told when it is trained; its steps take what they take
+            trainer.run(0)
         steps = math.ceil(len(self._rows) / recipe.fit.batch_size)
         return statistics.median(watch.steps[_WARM_UP:] or watch.steps) * steps
 
