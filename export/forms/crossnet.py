@@ -18,43 +18,37 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from export.forms.constants import Lookup, fixed
+from export.forms.constants import fixed
 from training.layers.cross import CrossLayer
-from training.models.crossnet import CrossNet
 
 
-class CrossNetContextOnce(nn.Module):
-    """A CrossNet of two layers or more.
+class CrossOnce(nn.Module):
+    """Context [Xc, 1] and candidates [Xx, N] → w · x_l, [1, N].
 
     Args:
-        model: the teacher.
-        context_fields: Fc ≥ 1.
+        layers: two cross layers or more.
+        readout: w, of Xc + Xx numbers.
+        width: Xc.
     """
 
-    def __init__(self, model: CrossNet, context_fields: int) -> None:
+    def __init__(self, layers: nn.ModuleList, readout: nn.Linear, width: int) -> None:
         super().__init__()
-        first, *between, last = (cast("CrossLayer", layer).linear for layer in model.layers)
-        weights_X = model.readout.weight[0]
-        self.context_lookup = Lookup(model.embedding, slice(0, context_fields))
-        self.candidate_lookup = Lookup(model.embedding, slice(context_fields, model.fields))
-        width = context_fields * model.embedding.dimension
+        first, *between, last = (cast("CrossLayer", layer).linear for layer in layers)
+        weights_X = readout.weight[0]
         self.first = SplitProduct(first.weight, first.bias + 1, width)
         self.between = nn.ModuleList(ColumnCross(linear) for linear in between)
         self.last = SplitProduct(last.weight.T * weights_X, weights_X, width)
-        self.ones = fixed(torch.ones(1, model.width))
+        self.ones = fixed(torch.ones(1, len(weights_X)))
         self.base_weights = fixed((weights_X * last.bias)[None])
-        self.bias = fixed(model.readout.bias)
 
-    def forward(self, context_ids: Tensor, candidate_ids: Tensor) -> Tensor:
-        """Logits [N]."""
-        context_X1 = self.context_lookup.columns(context_ids)
-        candidates_XN = self.candidate_lookup.columns(candidate_ids)
+    def forward(self, context_X1: Tensor, candidates_XN: Tensor) -> Tensor:
+        """The last state read out, [1, N]."""
         base_XN = torch.cat([context_X1.expand(-1, candidates_XN.shape[1]), candidates_XN])
         state_XN = base_XN * self.first(context_X1, candidates_XN)
         for cross in self.between:
             state_XN = cross(base_XN, state_XN)
         last_1N: Tensor = self.ones @ (self.last(context_X1, candidates_XN) * state_XN)
-        return (last_1N + self.base_weights @ base_XN + self.bias)[0]
+        return last_1N + self.base_weights @ base_XN
 
 
 class SplitProduct(nn.Module):

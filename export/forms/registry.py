@@ -7,20 +7,15 @@ from typing import TypeVar
 
 from torch import nn
 
-from export.forms.cin import CINContextOnce
-from export.forms.crossnet import CrossNetContextOnce
 from export.forms.full_rows import FullRows
 from export.forms.messages import Messages, own_way, ways
+from export.forms.once import context_once
 from export.forms.student import ContextOnce, FoldedRows
 from export.forms.student_plus import PlusOnce, PlusRows
-from export.forms.xdeepfm import XDeepFMContextOnce
 from training.models.base import CTRModel
-from training.models.cin import CIN
-from training.models.crossnet import CrossNet
 from training.models.dag import DAGModel
 from training.models.dagfm import DAGFM
 from training.models.dagfm_plus import DAGFMPlus
-from training.models.xdeepfm import XDeepFM
 
 Student = TypeVar("Student", bound=DAGModel)
 
@@ -33,7 +28,8 @@ def serving_forms(model: CTRModel, context_fields: int) -> Mapping[str, nn.Modul
     elif isinstance(model, DAGFMPlus):
         forms |= _student_forms(model, context_fields, PlusRows, PlusOnce)
     elif context_fields > 0:
-        forms |= _teacher_forms(model, context_fields)
+        once = context_once(model, context_fields)
+        forms |= {} if once is None else {"context_once": once}
     return {name: form.eval() for name, form in forms.items()}
 
 
@@ -49,14 +45,3 @@ def _student_forms(
     if model.connect != "dense" and context_fields > 0:
         forms |= {f"context_once_{name}": once(model, context_fields, way) for name, way in found.items()}
     return forms
-
-
-def _teacher_forms(model: CTRModel, context_fields: int) -> dict[str, nn.Module]:
-    """The context once, for teachers of two layers or more: a single layer is both the first and the folded one."""
-    if isinstance(model, CrossNet) and len(model.layers) > 1:
-        return {"context_once": CrossNetContextOnce(model, context_fields)}
-    if isinstance(model, CIN) and len(model.interaction.maps) > 1:
-        return {"context_once": CINContextOnce(model, context_fields)}
-    if isinstance(model, XDeepFM) and len(model.interaction.maps) > 1:
-        return {"context_once": XDeepFMContextOnce(model, context_fields)}
-    return {}

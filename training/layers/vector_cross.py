@@ -14,6 +14,8 @@ Source: Wang et al., Deep & Cross Network for Ad Click Predictions (ADKDD 2017),
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -36,14 +38,17 @@ class VectorCross(nn.Module):
 
     def forward(self, base_BX: Tensor) -> Tensor:
         """The readout of each row, [B]."""
-        vectors_TX = torch.cat([self.weights_LX, self.readout_1X])
-        shifts_TX = torch.cat([torch.zeros_like(self.readout_1X), self.biases_LX.cumsum(0)])
-        *onto, onto_readout_B = (base_BX @ vectors_TX.T).unbind(1)
-        *shifts, shift_readout = (shifts_TX * vectors_TX).sum(1).unbind()
-        scale_B = torch.ones_like(onto_readout_B)
-        for onto_B, shift in zip(onto, shifts, strict=True):
-            scale_B = scale_B + scale_B * onto_B + shift
-        return scale_B * onto_readout_B + shift_readout
+        onto_BT = (base_BX @ self.vectors().T).to(base_BX.dtype)  # what follows adds: not in bfloat16
+        return follow(onto_BT.unbind(1), self.shifts())
+
+    def vectors(self) -> Tensor:
+        """w_0 … w_{L-1} and v, [L + 1, X]."""
+        return torch.cat([self.weights_LX, self.readout_1X])
+
+    def shifts(self) -> Tensor:
+        """c_l · w_l and c_L · v, [L + 1]."""
+        constants_TX = torch.cat([torch.zeros_like(self.readout_1X), self.biases_LX.cumsum(0)])
+        return (constants_TX * self.vectors()).sum(1)
 
     def multiplications(self) -> int:
         """2·L·X, as published and without the readout, as CrossNet's are counted."""
@@ -52,3 +57,13 @@ class VectorCross(nn.Module):
     def parameter_count(self) -> int:
         """Two vectors per layer and the readout."""
         return 2 * self.weights_LX.numel() + self.readout_1X.numel()
+
+
+def follow(onto: Sequence[Tensor], shifts_T: Tensor) -> Tensor:
+    """The output of each row from its projections onto w_0 … w_{L-1} and v, each [B], and from what is added: [B]."""
+    *onto_weights, onto_readout_B = onto
+    *shifts, shift_readout = shifts_T.unbind()
+    scale_B = torch.ones_like(onto_readout_B)
+    for onto_B, shift in zip(onto_weights, shifts, strict=True):
+        scale_B = scale_B + scale_B * onto_B + shift
+    return scale_B * onto_readout_B + shift_readout
