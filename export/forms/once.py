@@ -9,6 +9,7 @@ from torch import nn
 
 from export.forms.cin import CINContextOnce, CINOnce
 from export.forms.crossnet import CrossOnce
+from export.forms.field_aware import FieldAwareOnce
 from export.forms.mlp import MLPOnce
 from export.forms.pairs import FMOnce, PairMatricesOnce, PairWeightsOnce
 from export.forms.sums import SumOnce
@@ -20,6 +21,7 @@ from training.models.dcn import DCN
 from training.models.dcnv2 import DCNv2
 from training.models.deepfm import DeepFM
 from training.models.dnn import DNN
+from training.models.ffm import FFM
 from training.models.fm import FM
 from training.models.fmfm import FmFM
 from training.models.fwfm import FwFM
@@ -67,6 +69,11 @@ def _fm(model: FM, context_fields: int) -> nn.Module:
     return SumOnce(model, context_fields, [fm], linear=model.linear, bias=model.bias)
 
 
+def _ffm(model: FFM, context_fields: int) -> nn.Module:
+    pairs = FieldAwareOnce(model.fields, context_fields, model.options.embedding_size)
+    return SumOnce(model, context_fields, [pairs], linear=model.linear, bias=model.bias)
+
+
 def _fwfm(model: FwFM, context_fields: int) -> nn.Module:
     pairs = PairWeightsOnce(model.interaction, context_fields, model.embedding.dimension)
     return SumOnce(model, context_fields, [pairs], linear=model.linear, bias=model.bias)
@@ -110,6 +117,7 @@ _FORMS: Mapping[type[CTRModel], Callable[[Any, int], nn.Module | None]] = {
     DCNv2: _dcnv2,
     DNN: _dnn,
     DeepFM: _deepfm,
+    FFM: _ffm,
     FM: _fm,
     FmFM: _fmfm,
     FwFM: _fwfm,

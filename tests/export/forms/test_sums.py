@@ -19,6 +19,7 @@ X, XC, XX, FX = FIELDS * DIMENSION, CONTEXT * DIMENSION, (FIELDS - CONTEXT) * DI
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("fm", {}),
+    ("ffm", {}),
     ("fwfm", {}),
     ("fmfm", {}),
     ("dnn", {"hidden": [6]}),
@@ -69,6 +70,7 @@ FM_COST = (DIMENSION + XC + 1, 2 * (DIMENSION + XX))
 MLP_COST = (6 * XC, 6 * XX + 6 * 5 + 5)
 COSTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("fm", {}, *FM_COST),
+    ("ffm", {}, 2 * CONTEXT**2 * DIMENSION, FX * FIELDS * DIMENSION + 2 * DIMENSION),
     ("fwfm", {}, CONTEXT * XC + XC + FX * XC, FX * XX + 2 * XX),
     ("fmfm", {}, XC * XC + XC + XX * XC, XX * XX + 2 * XX),
     ("dnn", {"hidden": [6, 5]}, *MLP_COST),

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from tests.training.models.slow import DIMENSION, IDS_BF, SIZES, logits, looked_up, model_of, numbers
+from tests.training.models.slow import DIMENSION, IDS_BF, logits, looked_up, model_of, numbers
 from training.models.fwfm import FwFM
 from training.models.registry import build
 
@@ -33,9 +33,17 @@ def test_fwfm_costs_two_multiplications_per_pair_and_dimension() -> None:
     assert fwfm().interaction_parameters() == 14 + 6 + 1
 
 
-def test_an_untrained_fwfm_is_a_factorization_machine() -> None:
-    model = build("fwfm", {"embedding_size": DIMENSION}, SIZES)
-    embedded_BFD = torch.randn(5, 4, 3)
-    sum_BD = embedded_BFD.sum(1)
-    expected_B = ((sum_BD**2).sum(1) - (embedded_BFD**2).sum((1, 2))) / 2
-    torch.testing.assert_close(model.interact(embedded_BFD), expected_B)
+def test_untrained_weights_have_both_signs() -> None:
+    """Training from equal ones, a factorization machine, arrives at less AUC."""
+    torch.manual_seed(0)
+    model = build("fwfm", {"embedding_size": DIMENSION}, [2] * 20)
+    assert isinstance(model, FwFM)
+    positive = (model.interaction.weights_P > 0).sum()
+    assert 0.35 * 190 < positive < 0.65 * 190
+
+
+def test_with_a_weight_of_one_for_every_pair_fwfm_is_fm() -> None:
+    model, fm = fwfm(), model_of("fm", embedding_size=DIMENSION)
+    torch.nn.init.ones_(model.interaction.weights_P)
+    fm.load_state_dict({name: value for name, value in model.state_dict().items() if name in fm.state_dict()})
+    np.testing.assert_allclose(logits(model), logits(fm), rtol=1e-10)
