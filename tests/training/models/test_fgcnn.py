@@ -33,14 +33,17 @@ def slow_convolution(kernels: np.ndarray, state: np.ndarray) -> np.ndarray:
 
 
 def slow_generation(model: FGCNN, source_FD: np.ndarray) -> np.ndarray:
-    """Convolve, pool two fields into one (the last may be alone), recombine; layer after layer."""
+    """Convolve, pool two fields into one (the last may be alone), recombine with maps last; layer after layer."""
     state, generated = source_FD[None], []
     parts = zip(model.generation.convolutions, model.generation.recombinations, strict=True)
     for convolution, recombination in parts:
         convolved = slow_convolution(convolution.weight.detach().numpy(), state)
         fields = convolved.shape[1]
         state = np.stack([convolved[:, f : f + 2].max(axis=1) for f in range(0, fields, 2)], axis=1)
-        mixed = recombination.weight.detach().numpy() @ state.ravel() + recombination.bias.detach().numpy()
+        mixed = (
+            recombination.weight.detach().numpy() @ state.transpose(1, 2, 0).ravel()
+            + recombination.bias.detach().numpy()
+        )
         generated.append(np.tanh(mixed).reshape(-1, 2))
     return np.concatenate(generated)
 

@@ -57,6 +57,17 @@ def test_the_logit_is_the_papers_equation(bilinear: str) -> None:
     np.testing.assert_allclose(found_B, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("bilinear", BILINEAR)
+def test_gradients_under_autocast_are_near_those_without(bilinear: str) -> None:
+    model = fibinet(bilinear).float()
+    ids_BF = torch.tensor([[0, 0, 0, 0], [3, 2, 4, 1], [1, 2, 3, 0]], dtype=torch.int32)
+    (expected,) = torch.autograd.grad(model(ids_BF).sum(), model.embedding.weight_VD)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits_B = model(ids_BF)
+    (found,) = torch.autograd.grad(logits_B.sum(), model.embedding.weight_VD)
+    torch.testing.assert_close(found, expected, rtol=0.1, atol=0.1 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize(("bilinear", "turned", "matrices"), [("all", 3, 1), ("each", 3, 3), ("interaction", 6, 6)])
 def test_costs_are_those_of_reweighting_products_and_perceptron(bilinear: str, turned: int, matrices: int) -> None:
     """With m = 4, d = 2, six pairs, two units of excitation, widths 24-4-3-1, 14 ids."""
