@@ -39,7 +39,7 @@ MOVES = frozenset(
         "ReduceSum",
     }
     | {"Relu", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
-    | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "Pad", "ReduceMax", "TopK", "Where"}
+    | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "Pad", "ReduceMax", "TopK"}
 )
 """Operators without multiplications."""
 ONE_PER_OUTPUT = frozenset({"Mul", "Div", "Exp", "LeakyRelu", "Log", "Pow", "Reciprocal", "ReduceMean", "Sqrt", "Tanh"})

@@ -1,10 +1,11 @@
 """Executed multiplications, counted from a graph and by hand."""
 
+from collections.abc import Sequence
+
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from export.flops import executed_multiplications
 from export.forms import serving_forms
@@ -139,18 +140,88 @@ def test_fgcnns_graph_makes_every_inner_product_twice_and_the_diagonal() -> None
     assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
 
 
-def test_an_operator_that_is_not_known_is_an_error() -> None:
+def counted(
+    operator: str,
+    *more: np.ndarray,
+    shape: tuple[int, ...] = (-1, 4),
+    more_outputs: Sequence[str] = (),
+    **attributes: object,
+) -> int:
+    """Multiplications of one operator on twenty numbers, [5, 4] or of the shape given, and on `more`, its constants."""
     inputs = [
         helper.make_tensor_value_info("context_ids", TensorProto.INT32, [1, 1]),
-        helper.make_tensor_value_info("candidate_ids", TensorProto.INT32, ["N", 1]),
+        helper.make_tensor_value_info("candidate_ids", TensorProto.INT32, ["N", 4]),
     ]
+    constants = {f"constant_{number}": array for number, array in enumerate(more)}
     nodes = [
-        helper.make_node("Cast", ["candidate_ids"], ["x"], to=TensorProto.FLOAT),
-        helper.make_node("Erf", ["x"], ["logits"]),
+        helper.make_node("Cast", ["candidate_ids"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["numbers", "shape"], ["x"]),
+        helper.make_node(operator, ["x", *constants], ["logits", *more_outputs], **attributes),
     ]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 1])]
-    graph = helper.make_graph(nodes, "erf", inputs, outputs)
+    held = {"shape": np.array(shape), **constants}
+    graph = helper.make_graph(
+        nodes,
+        "one",
+        inputs,
+        [helper.make_tensor_value_info("logits", TensorProto.UNDEFINED, None)],
+        [numpy_helper.from_array(array, name) for name, array in held.items()],
+    )
+    graph.output[0].ClearField("type")
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
+    return executed_multiplications(model.SerializeToString(), np.zeros((1, 1), np.int32), 5)
+
+
+@pytest.mark.parametrize(
+    "operator", ["Abs", "Relu", "Neg", "Identity", "Clip", "ReduceMax", "ReduceSum", "Max", "Min", "Sum"]
+)
+def test_additions_comparisons_and_moves_cost_nothing(operator: str) -> None:
+    assert counted(operator) == 0
+
+
+@pytest.mark.parametrize(
+    ("operator", "constant"),
+    [
+        ("Equal", np.zeros(4, np.float32)),
+        ("Greater", np.zeros(4, np.float32)),
+        ("Less", np.zeros(4, np.float32)),
+        ("Pad", np.array([0, 1, 0, 1])),
+        ("TopK", np.array([2])),
+    ],
+)
+def test_comparing_padding_and_choosing_cost_nothing(operator: str, constant: np.ndarray) -> None:
+    more = {"TopK": ["places"]}.get(operator, [])
+    assert counted(operator, constant, more_outputs=more) == 0
+
+
+@pytest.mark.parametrize("operator", ["Exp", "Log", "Sqrt", "Tanh", "Reciprocal", "LeakyRelu"])
+def test_a_value_of_an_elementary_function_counts_as_one(operator: str) -> None:
+    assert counted(operator) == 20
+
+
+def test_a_square_counts_as_one() -> None:
+    assert counted("Pow", np.array(2.0, np.float32)) == 20
+
+
+@pytest.mark.parametrize("operator", ["Sigmoid", "Softmax"])
+def test_an_exponential_and_a_division_count_as_two(operator: str) -> None:
+    assert counted(operator) == 40
+
+
+def test_a_mean_counts_its_division() -> None:
+    assert counted("ReduceMean", np.array([1])) == 5
+
+
+def test_layer_normalisation_counts_squares_means_root_divisions_and_scales() -> None:
+    assert counted("LayerNormalization", np.ones(4, np.float32)) == 5 * (4 + 2 + 1 + 4 + 4)
+
+
+def test_a_convolution_counts_its_padding_too() -> None:
+    """Three maps of five rows of four numbers, each from three numbers of two maps; pooling them is free."""
+    kernels = np.ones((3, 2, 3, 1), np.float32)
+    assert counted("Conv", kernels, shape=(5, 2, 2, 1), pads=[1, 0, 1, 0]) == (5 * 3 * 2) * (2 * 3)
+    assert counted("MaxPool", shape=(5, 1, 4, 1), kernel_shape=[2, 1]) == 0
+
+
+def test_an_operator_that_is_not_known_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"operator Erf.*multiplications are unknown"):
-        executed_multiplications(model.SerializeToString(), np.zeros((1, 1), np.int32), 2)
+        counted("Erf")
