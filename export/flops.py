@@ -24,24 +24,12 @@ from service.bundle import EmbeddingTable
 from service.scoring.shared_table import SharedTable
 
 MOVES = frozenset(
-    {
-        "Add",
-        "Sub",
-        "Cast",
-        "Concat",
-        "Constant",
-        "CumSum",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Neg",
-        "ReduceSum",
-    }
-    | {"Relu", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Sum", "Transpose", "Unsqueeze"}
-    | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "Pad", "ReduceMax", "TopK"}
+    {"Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Shape", "Slice"}
+    | {"Split", "Squeeze", "TopK", "Transpose", "Unsqueeze"}
+    | {"Add", "CumSum", "Neg", "ReduceSum", "Sub", "Sum"}
+    | {"Abs", "Clip", "Equal", "Greater", "Less", "Max", "MaxPool", "Min", "ReduceMax", "Relu", "Where"}
 )
-"""Operators without multiplications."""
+"""Operators without multiplications: moves, additions, comparisons."""
 ONE_PER_OUTPUT = frozenset({"Mul", "Div", "Exp", "LeakyRelu", "Log", "Pow", "Reciprocal", "ReduceMean", "Sqrt", "Tanh"})
 TWO_PER_OUTPUT = frozenset({"Sigmoid", "Softmax"})
 PRODUCTS = frozenset({"MatMul", "Gemm"})
