@@ -61,7 +61,7 @@ def test_messages_cost_one_or_two_multiplications_per_pair_of_fields_and_dimensi
 
 
 @pytest.mark.parametrize("rows", [1, 10])
-@pytest.mark.parametrize("name", ["autoint_plus", "fibinet"])
+@pytest.mark.parametrize("name", ["autoint_plus", "fibinet", "graphfm"])
 def test_whole_rows_run_what_the_models_equations_say(name: str, rows: int) -> None:
     """Softmax and all: what a model says of itself is what is executed, row by row."""
     torch.manual_seed(0)
