@@ -25,9 +25,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 StoredAs = Literal["float32", "float16", "int8"]
 
-ARM_PHASES = {"teacher": ("teach",), "student": ("finetune", "distill")}
-"""Arm → the phases whose models it may serve; validation AUC decides between them. The student is written last: once
-it is there, everything is."""
+
+def arm_phases(run: Run) -> dict[str, tuple[str, ...]]:
+    """Arm → the phases whose models it may serve; validation AUC decides between them.
+
+    Of several teachers the best single one is served. A run whose teachers all come from elsewhere has no arm for
+    them. The student is written last: once it is there, everything is.
+    """
+    students = tuple(phase for phase in ("finetune", "distill") if phase in run.phases)
+    teachers = tuple(phase for phase in run.phases if phase not in students)
+    return {**({"teacher": teachers} if teachers else {}), "student": students}
 
 
 @app.command()
@@ -43,7 +50,8 @@ def export(
     except (BundleError, CheckpointError, ConfigError, DataError, OSError, ParityError, QuantizeError) as error:
         console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from error
-    results.print(comparison(manifests))
+    if "teacher" in manifests:
+        results.print(comparison(manifests))
 
 
 def _finished_last(runs: Path) -> Path:
@@ -57,12 +65,12 @@ def _finished_last(runs: Path) -> Path:
 def _export(run: Run, bundles: Path, stored_as: StoredAs) -> dict[str, Manifest]:
     prepared = open_prepared(run.directory / "data")
     scores = evaluate_test(run)["scores"]
-    chosen = {arm: _best(run, phases) for arm, phases in ARM_PHASES.items()}
+    chosen = {arm: _best(run, phases) for arm, phases in arm_phases(run).items()}
     # Both tables pass their gates before anything is written.
-    as_served = {arm: served(trained.model, prepared, stored_as) for arm, trained in chosen.items()}
+    as_served = {arm: served(each.model, prepared, stored_as) for arm, (_, each) in chosen.items()}
     manifests = {}
-    for arm, trained in chosen.items():
-        metrics = {f"test_{name}": value for name, value in scores[trained.meta["phase"]].items()}
+    for arm, (phase, trained) in chosen.items():
+        metrics = {f"test_{name}": value for name, value in scores[phase].items()}
         metrics["validation_auc"] = trained.meta["validation_auc"]
         name = f"{run.config.run.name}-{trained.model.name}"
         path = pack(trained, prepared, name=name, metrics=metrics, root=bundles / arm, as_served=as_served[arm])
@@ -71,9 +79,10 @@ def _export(run: Run, bundles: Path, stored_as: StoredAs) -> dict[str, Manifest]
     return manifests
 
 
-def _best(run: Run, phases: tuple[str, ...]) -> Trained:
-    """The model of the phase that validation prefers."""
-    return max((run.load(phase) for phase in phases), key=lambda trained: float(trained.meta["validation_auc"]))
+def _best(run: Run, phases: tuple[str, ...]) -> tuple[str, Trained]:
+    """The phase that validation prefers, and its model."""
+    models = {phase: run.load(phase) for phase in phases}
+    return max(models.items(), key=lambda each: float(each[1].meta["validation_auc"]))
 
 
 def comparison(manifests: dict[str, Manifest]) -> Table:

@@ -201,7 +201,7 @@ def _version(exported: Exported, weights: Weights | None, prepared: Prepared) ->
 
 
 def _lineage(trained: Trained, prepared: Prepared) -> dict[str, Any]:
-    started_from = {key: trained.meta[key] for key in ("teacher", "distilled") if key in trained.meta}
+    started_from = {key: kept for key, kept in trained.meta.items() if key.split("-")[0] in {"teacher", "distilled"}}
     return {
         "recipe": trained.meta["config"],
         "phase": trained.meta["phase"],

@@ -14,7 +14,7 @@ import typer
 from service.bundle import BundleError
 from training.bench import epoch_times
 from training.checkpoint import CheckpointError
-from training.config import Config, ConfigError, load
+from training.config import Config, ConfigError, load, nearest
 from training.data import movielens, synthetic
 from training.data.click_log import DataError
 from training.data.prepare import open_prepared
@@ -39,7 +39,6 @@ ConfigPath = Annotated[Path | None, typer.Option("--config", help="TOML of the r
 DataPath = Annotated[Path | None, typer.Option("--data", envvar="CTR_DATA", help="Raw data: file or folder.")]
 RunsPath = Annotated[Path, typer.Option("--runs", envvar="CTR_RUNS", help="Where run directories are kept.")]
 Part = Literal["validation", "test"]
-Phase = Literal["teach", "distill", "finetune"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -50,7 +49,9 @@ def run(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path(
     with _one_line_errors():
         opened = _open(config, data, runs)
         opened.prepare(_source(opened.config, data))
-        finetune(opened, distill(opened, teach(opened)))
+        distilled = distill(opened, teach(opened))
+        if opened.config.run.finetune:
+            finetune(opened, distilled)
         _show(opened, evaluate_test(opened))
 
 
@@ -65,17 +66,17 @@ def prepare(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = P
 
 @app.command(name="teach")
 def teach_command(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
-    """Train the teacher on clicks."""
+    """Train the teachers on clicks."""
     with _one_line_errors():
         teach(_open(config, data, runs))
 
 
 @app.command(name="distill")
 def distill_command(config: ConfigPath = None, data: DataPath = None, runs: RunsPath = Path("runs")) -> None:
-    """Train the student on the teacher's logits."""
+    """Train the student on what its teachers say."""
     with _one_line_errors():
         opened = _open(config, data, runs)
-        distill(opened, opened.load("teach"))
+        distill(opened, opened.taught())
 
 
 @app.command(name="finetune")
@@ -94,19 +95,24 @@ def evaluate(
     *,
     part: Annotated[Part, typer.Option(help="Which rows: the test part is read once, validation at will.")] = "test",
     by: Annotated[str, typer.Option(help="Fields to slice by: FIELD or FIELD:seen, comma-separated.")] = "",
-    phase: Annotated[Phase, typer.Option(help="Whose slices are shown; all are written.")] = "finetune",
+    phase: Annotated[
+        str | None, typer.Option(help="Whose slices are shown; all are written. Default: the last phase's.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Values with a slice of their own; the rest are one.")] = 12,
 ) -> None:
     """Metrics of the run's finished models on the test part, read once, or on validation; overall and by slice."""
     with _one_line_errors():
         opened = _open(config, data, runs)
         slicings = Slicing.parse(by, open_prepared(opened.directory / "data")) if by else ()
+        shown = phase or opened.phases[-1]
+        if shown not in opened.phases:
+            raise ConfigError(f"--phase {shown}: unknown{nearest(shown, opened.phases)}")
         report = evaluate_test(opened) if part == "test" else evaluate_part(opened, part)
         _show(opened, report)
         for slicing in slicings:
             sliced = evaluate_slices(opened, part, slicing, top=top)
-            results.print(slices_table(sliced, phase))
-            console.print(f"drawn: {draw_slices(opened, sliced, phase)}", highlight=False)
+            results.print(slices_table(sliced, shown))
+            console.print(f"drawn: {draw_slices(opened, sliced, shown)}", highlight=False)
 
 
 @app.command()

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.config import Config, FitOptions
+from training.config import Config, ConfigError, FitOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
+from training.faculty import fresh
 from training.lessons import click_lesson, distillation_lesson
 from training.loop import fit
 from training.models.registry import build
@@ -45,20 +46,18 @@ def epoch_times(prepared: Prepared, config: Config, epochs: int) -> Iterator[tup
     """One line per phase: model, phase, rows, median seconds of an epoch, rows per second."""
     train = TensorRows.of(prepared.rows("train"))
     few = TensorRows(train.ids_NF[:4096], train.clicks_N[:4096])
-    sizes = prepared.encoder.sizes
-    teacher = build(config.teacher.name, config.teacher.options.model_dump(), sizes)
-    students = [build(config.student.name, config.student.options.model_dump(), sizes) for _ in range(2)]
-    fields = len(prepared.encoder.schema.context)
-    taught = [ModelTeacher("teacher", build(config.teacher.name, config.teacher.options.model_dump(), sizes))]
-    phases: list[tuple[str, FitOptions, Lesson]] = [
-        ("teach", config.teach, click_lesson(teacher, train, few)),
-        (
-            "distill",
-            config.distill,
-            distillation_lesson(students[0], taught, train, few, config.distill, context_fields=fields),
-        ),
-        ("finetune", config.finetune, click_lesson(students[1], train, few)),
-    ]
+    described, fields = config.student, len(prepared.encoder.schema.context)
+    sizes, seen = prepared.encoder.sizes, [each for each in config.teachers if each.model is not None]
+    if not seen:
+        raise ConfigError("no teacher of [[teachers]] is trained by the run; there is no distillation to time")
+    students = [build(described.name, described.options.model_dump(), sizes) for _ in range(2)]
+    taught = [ModelTeacher(each.name, fresh(each, prepared)) for each in seen]
+    lesson = distillation_lesson(students[0], taught, train, few, config.distill, context_fields=fields)
+    phases: list[tuple[str, FitOptions, Lesson]] = [("distill", config.distill, lesson)]
+    if config.teach is not None:
+        phases = [("teach", config.teach, click_lesson(fresh(each, prepared), train, few)) for each in seen] + phases
+    if config.finetune is not None:
+        phases.append(("finetune", config.finetune, click_lesson(students[1], train, few)))
     fixed = {"max_epochs": epochs, "patience": epochs, "decay": "none"}
     for phase, options, lesson in phases:
         seconds = _seconds_per_epoch(lesson, options.model_copy(update=fixed))

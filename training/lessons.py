@@ -68,7 +68,14 @@ def distillation_lesson(
     on_validation = faculty.on({"validation": validation}, None, None if heard_NT is None else heard_NT[len(train) :])
     companions = Distillation(options, student, models, learning)
     objective = distillation_objective(companions, on_train, on_validation, [teacher.name for teacher in teachers])
-    return Lesson(model=student, train=on_train.rows, objective=objective)
+    along = {} if learning is None else _along(teachers, on_train.rows, validation)
+    return Lesson(model=student, train=on_train.rows, objective=objective, along=along)
+
+
+def _along(teachers: Sequence[Teacher], rows: TensorRows, validation: TensorRows) -> dict[str, Lesson]:
+    """Teachers that learn along, by name."""
+    named = {teacher.name: teacher.model for teacher in teachers}
+    return {name: click_lesson(model, rows, validation) for name, model in named.items() if model is not None}
 
 
 def check(student: CTRModel, teachers: Sequence[Teacher], options: DistillOptions) -> None:

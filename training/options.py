@@ -20,6 +20,9 @@ class RunOptions(_Options):
     """Names the run's directory and the bundles made from it."""
     seed: int = Option(ge=0, lt=2**31)
     """Seeds initialisation and the order of batches; the split has the data set's own seed."""
+    finetune: bool = True
+    """Whether the distilled student is trained on clicks afterwards (KD-DAGFM). false: it is finished (ECKD), and there
+    is no section [finetune]."""
     threads: int = Option(default=1, ge=1)
     """Threads of torch. Part of a run because sums in another order give other last digits: with the number fixed, a
     run gives the same figures on any number of cores."""

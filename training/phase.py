@@ -2,6 +2,7 @@
 
     last.safetensors    what a killed phase resumes from
     model.safetensors   the finished model; its presence says that the phase is done
+    NAME.safetensors    models that were trained along with it
     metrics.jsonl       one line per epoch
     events.out.tfevents the same and more, for TensorBoard
     curves.png          the same, drawn
@@ -12,7 +13,7 @@ Phases know no run: `training.run` strings three of them together, a study many.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ class Lesson:
     model: CTRModel
     train: TensorRows
     objective: Objective
+    along: Mapping[str, Lesson] = field(default_factory=dict)
+    """What is trained by the same objective and kept as well, by name, as lessons of their own: only their metrics
+    are used."""
 
 
 Start = Callable[[], Lesson]
@@ -104,9 +108,19 @@ def train(phase: Phase, prepared: Prepared, start: Start) -> Trained:
             progress=progress,
             identity={**phase.lineage, "data": prepared.digest},
         )
-    lesson.model.fill_untrained(lesson.train.ids_NF)
-    scores = {f"validation_{name}": value for name, value in lesson.objective.metrics(lesson.model).items()}
+    scores = _finish(lesson)
     plot_curves(history.epochs, phase.folder / "curves.png", best_epoch=history.best_epoch, title=phase.title)
-    meta = {"phase": phase.name, **phase.meta, "best_epoch": history.best_epoch, **phase.lineage, **scores}
-    save_model(phase.checkpoint, lesson.model, prepared, meta)  # last: its presence says that the phase is done
+    meta = {"phase": phase.name, **phase.meta, "best_epoch": history.best_epoch, **phase.lineage}
+    for name, lesson_along in lesson.along.items():
+        path = phase.folder / f"{name}.safetensors"
+        save_model(path, lesson_along.model, prepared, {**meta, **_finish(lesson_along)})
+    save_model(
+        phase.checkpoint, lesson.model, prepared, {**meta, **scores}
+    )  # last: its presence says that the phase is done
     return phase.load(prepared)
+
+
+def _finish(lesson: Lesson) -> dict[str, float]:
+    """Fill what training never touched; returns the validation metrics of the finished model."""
+    lesson.model.fill_untrained(lesson.train.ids_NF)
+    return {f"validation_{name}": value for name, value in lesson.objective.metrics(lesson.model).items()}

@@ -3,6 +3,9 @@
 config.toml          the resolved configuration
 data/                what prepare wrote
 teach/ distill/ finetune/     last.safetensors (to resume), model.safetensors, metrics.jsonl, curves.png
+teach-NAME/          the same, for each of several teachers
+distill/NAME.safetensors      a teacher that learned along with the student
+teacher_logits/      what the teachers say of the rows
 test.json            the test split, read once for these checkpoints
 """
 
@@ -14,7 +17,7 @@ from pathlib import Path
 
 from service.bundle import replace_file
 from training.checkpoint import Trained, load_model
-from training.config import Config, ConfigError, Data, FitOptions, load
+from training.config import Config, ConfigError, Data, FitOptions, TeacherConfig, load
 from training.data.batches import TensorRows
 from training.data.datasets import DATA_SETS
 from training.data.prepare import Prepared, open_prepared, prepare
@@ -22,6 +25,7 @@ from training.phase import Lesson, Phase, train
 from training.progress import console, working
 
 PHASES = ("teach", "distill", "finetune")
+"""Of a run with one teacher of its own."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,34 @@ class Run:
         """Encode the run's data set once; later calls open what is there."""
         return prepare_once(self.directory / "data", self.config.data, source)
 
+    @property
+    def own_teachers(self) -> tuple[TeacherConfig, ...]:
+        """The teachers that the run trains; others come from elsewhere."""
+        return tuple(teacher for teacher in self.config.teachers if teacher.model is not None)
+
+    def teach_phase(self, teacher: str) -> str:
+        """The phase of a teacher: `teach`, or `teach-NAME` where they have names."""
+        return f"teach-{teacher}" if self.config.ensemble else "teach"
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """All phases with a model at their end, in order."""
+        after = ("distill", "finetune") if self.config.run.finetune else ("distill",)
+        return (*(self.teach_phase(teacher.name) for teacher in self.own_teachers), *after)
+
     def checkpoint(self, phase: str) -> Path:
-        """Where a phase's finished model stands."""
+        """Where a phase's finished model stands; that of a teacher that learned along, beside its student's."""
+        if self.config.distill.scheme == "co_train":
+            for teacher in self.own_teachers:
+                if phase == self.teach_phase(teacher.name):
+                    return self.directory / "distill" / f"{teacher.name}.safetensors"
         return self.directory / phase / "model.safetensors"
+
+    def taught(self) -> dict[str, Trained]:
+        """The finished models of the teachers that are trained before the student, by name; raises CheckpointError."""
+        if self.config.distill.scheme == "co_train":
+            return {}
+        return {teacher.name: self.load(self.teach_phase(teacher.name)) for teacher in self.own_teachers}
 
     def load(self, phase: str) -> Trained:
         """A phase's finished model; raises CheckpointError."""
@@ -84,7 +113,9 @@ Begin = Callable[[Prepared], Lesson]
 """The run's data → what a phase trains."""
 
 
-def train_phase(run: Run, name: str, options: FitOptions, begin: Begin, lineage: Mapping[str, str]) -> Trained:
+def train_phase(
+    run: Run, name: str, options: FitOptions, begin: Begin, lineage: Mapping[str, str], *, seed: int | None = None
+) -> Trained:
     """Run one phase of a run to its end, or load it if it ended before.
 
     Args:
@@ -93,13 +124,14 @@ def train_phase(run: Run, name: str, options: FitOptions, begin: Begin, lineage:
         options: how to fit.
         begin: makes the model and its objective, once the rows are read.
         lineage: what the phase started from, kept in the checkpoint.
+        seed: orders the batches; None: the run's.
     """
     prepared = open_prepared(run.directory / "data")
     phase = Phase(
         name=name,
         folder=run.directory / name,
         options=options,
-        seed=run.config.run.seed,
+        seed=run.config.run.seed if seed is None else seed,
         lineage=lineage,
         meta={"config": run.config.to_dict()},
         title=f"{run.config.run.name}: {name}",

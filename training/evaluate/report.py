@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from service.bundle import json_bytes, replace_file
-from training.evaluate.scored import Scored, scored_part
+from training.data.prepare import open_prepared
+from training.evaluate.scored import BEST_REACHABLE, Scored, evaluated, scored_part, teacher_logits
 from training.evaluate.scores import bins, chance, grouped, scores
 from training.evaluate.slices import Slicing, slices
 from training.metrics import calibration
-from training.run import PHASES, Run
+from training.run import Run
 
 Report = dict[str, Any]
 
@@ -27,13 +28,15 @@ _FORMAT = 2
 
 
 def evaluate_test(run: Run) -> Report:
-    """Test metrics of the run's three models, and the best reachable where a click model made the data.
+    """Test metrics of the run's models, of several teachers together, and the best reachable where a click model made
+    the data. Teachers together are the average of their logits, which is also what logit gaps are measured to.
 
     The result is kept with the digests of the checkpoints; asked again for the same ones, it is read back and the
     test split stays closed.
     """
     path = run.directory / "test.json"
-    digests = {phase: run.load(phase).digest for phase in PHASES}
+    models, others = evaluated(run, open_prepared(run.directory / "data"))
+    digests = {name: model.digest for name, model in (models | others).items()}
     kept = _kept(path)
     if (kept.get("format"), kept.get("checkpoints")) == (_FORMAT, digests):
         path.touch()  # the run that finished last is the one `export` takes
@@ -95,13 +98,13 @@ def _kept(path: Path) -> Report:
 
 
 def _overall(scored: Scored) -> dict[str, dict[str, float]]:
-    """Model → metrics, those the rows can tell; with the mean distance of its logits from the teacher's."""
-    teacher_N = scored.logits["teach"].astype(np.float64)
+    """Model → metrics, those the rows can tell; with the mean distance of its logits from the teachers' average."""
+    teacher_N = teacher_logits(scored.logits)
     found: dict[str, dict[str, float]] = {}
     for name, logits_N in scored.logits.items():
         told = scores(logits_N, scored.clicks_N, scored.groups_N)
         found[name] = {metric: value for metric, value in told.items() if value is not None}
-        if name in PHASES:
+        if name != BEST_REACHABLE:
             found[name]["logit_gap"] = float(np.mean(np.abs(logits_N - teacher_N)))
     return found
 

@@ -23,12 +23,16 @@ from service.bundle import replace_file
 from training.checkpoint import Trained
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared, open_prepared
+from training.faculty import finished
 from training.objective import predict
-from training.run import PHASES, Run
+from training.run import Run
+from training.teachers.base import Teacher
 
 Floats = npt.NDArray[np.floating]
 Groups = npt.NDArray[np.int32]
 
+TEACHERS = "teachers"
+"""Stands among the models for the average logits of several teachers."""
 BEST_REACHABLE = "best reachable"
 """Stands among the models for the click model that made the data."""
 
@@ -40,12 +44,12 @@ class Scored:
     part: str
     prepared: Prepared
     checkpoints: Mapping[str, str]
-    """Phase → digest of its checkpoint."""
+    """Phase, or teacher from elsewhere → digest of its checkpoint."""
     clicks_N: npt.NDArray[np.float32]
     groups_N: Groups | None
     """Ids of the field that rows are ranked within; None if the data has none. Missing and unknown are no group."""
     logits: Mapping[str, Floats]
-    """Model, by its phase → logits [N]."""
+    """Model, by its phase; teacher from elsewhere; all teachers → logits [N]."""
 
     def __len__(self) -> int:
         return len(self.clicks_N)
@@ -58,15 +62,15 @@ def scored_part(run: Run, part: str) -> Scored:
         CheckpointError: a phase has not ended, or its checkpoint is damaged or of other data.
         DataError: the part's rows are missing or damaged.
     """
-    models = {phase: run.load(phase) for phase in PHASES}
     prepared = open_prepared(run.directory / "data")
+    models, others = evaluated(run, prepared)
     path = run.directory / f"{part}_logits.npz"
-    checkpoints = {phase: trained.digest for phase, trained in models.items()}
+    checkpoints = {name: model.digest for name, model in (models | others).items()}
     meta = {"part": part, "data": prepared.digest, "group_field": prepared.group_field, "checkpoints": checkpoints}
     try:
         arrays = _read(path.read_bytes(), meta)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        arrays = _score(prepared, part, models)
+        arrays = _score(prepared, part, models, others)
         replace_file(path, _npz(arrays, meta))
     logits = {name.removeprefix("logits "): array for name, array in arrays.items() if name.startswith("logits ")}
     return Scored(
@@ -79,13 +83,32 @@ def scored_part(run: Run, part: str) -> Scored:
     )
 
 
-def _score(prepared: Prepared, part: str, models: Mapping[str, Trained]) -> dict[str, npt.NDArray[Any]]:
+def evaluated(run: Run, prepared: Prepared) -> tuple[dict[str, Trained], dict[str, Teacher]]:
+    """The run's models by phase, and its teachers from elsewhere as `teacher NAME`; raises as `scored_part`."""
+    models = {phase: run.load(phase) for phase in run.phases}
+    others = {f"teacher {each.name}": finished(each, prepared, {}) for each in run.config.teachers if not each.model}
+    return models, others
+
+
+def teacher_logits(logits: Mapping[str, Floats]) -> Floats:
+    """The average logits float64 [N] of everything among these that is a teacher of the run."""
+    taught = [each for name, each in logits.items() if name.startswith("teach") and name != TEACHERS]
+    found: Floats = np.mean([each.astype(np.float64) for each in taught], axis=0)
+    return found
+
+
+def _score(
+    prepared: Prepared, part: str, models: Mapping[str, Trained], others: Mapping[str, Teacher]
+) -> dict[str, npt.NDArray[Any]]:
     rows = TensorRows.of(prepared.rows(part))
     arrays: dict[str, npt.NDArray[Any]] = {"clicks": rows.clicks_N.numpy()}
     if prepared.group_field is not None:
         arrays["groups"] = prepared.column(part, prepared.group_field)
-    for phase, trained in models.items():
-        arrays[f"logits {phase}"] = predict(trained.model, rows.ids_NF).numpy()
+    logits = {name: teacher.logits(part, rows.ids_NF).numpy() for name, teacher in others.items()}
+    logits |= {phase: predict(trained.model, rows.ids_NF).numpy() for phase, trained in models.items()}
+    if sum(name.startswith("teach") for name in logits) > 1:
+        logits[TEACHERS] = teacher_logits(logits).astype(np.float32)
+    arrays |= {f"logits {name}": each for name, each in logits.items()}
     true_N = prepared.true_probability(part)
     if true_N is not None:
         arrays[f"logits {BEST_REACHABLE}"] = np.log(true_N) - np.log1p(-true_N)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from training.metrics import CONFIDENCE
 from training.progress import results_table
-from training.run import PHASES, Run
+from training.run import Run
 
 
 def overall_table(run: Run, report: Mapping[str, Any]) -> Table:
@@ -22,8 +22,8 @@ def overall_table(run: Run, report: Mapping[str, Any]) -> Table:
         told = report["reliability"][name]
         metrics = [_number(scores.get(key), 5) for key in ("auc", "gauc", "log_loss", "normalized_entropy")]
         metrics.append(_marked(scores.get("calibration"), told))
-        if name not in PHASES:
-            table.add_row(name, "", "", *metrics, "", "")
+        if name not in run.phases:
+            table.add_row(name, "", "", *metrics, _number(scores.get("logit_gap"), 3), "")
             continue
         trained = run.load(name)
         validation = _number(trained.meta["validation_auc"], 5)
