@@ -35,7 +35,7 @@ def finished(teacher: TeacherConfig, prepared: Prepared, taught: Mapping[str, Tr
         DataError: the data have no such column.
         BundleError: the bundle is damaged.
     """
-    source, schema = teacher.source, prepared.encoder.schema
+    source = teacher.source
     match source:
         case OwnSource():
             return ModelTeacher.of(teacher.name, taught[teacher.name], teacher.fold)
@@ -43,9 +43,9 @@ def finished(teacher: TeacherConfig, prepared: Prepared, taught: Mapping[str, Tr
             path = source.run / source.phase / "model.safetensors"
             return ModelTeacher.of(teacher.name, load_model(path, prepared))
         case BundleSource():
-            return GraphTeacher(teacher.name, source.bundle, schema)
+            return GraphTeacher(teacher.name, source.bundle, prepared.encoder)
         case OnnxSource():
-            return GraphTeacher(teacher.name, source.onnx, schema, source.output)
+            return GraphTeacher(teacher.name, source.onnx, prepared.encoder, source.output)
         case ColumnSource():
             return ColumnTeacher(teacher.name, prepared, source.column)
 

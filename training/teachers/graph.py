@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from service.bundle import Ids, Schema, read_bundle
+from service.bundle import Encoder, Ids, encoder_files, read_bundle
 from service.bundle.versions import MANIFEST, resolve
 from training.progress import steps
 from training.sections import ConfigError
@@ -39,15 +39,17 @@ class GraphTeacher(Teacher):
     Args:
         name: names it in messages.
         path: an ONNX file, or a bundle: its version's folder, a root of versions, or a file in it.
-        schema: of our data; a file that names the digest of another is refused.
+        encoder: of our data; a file that names the digest of another schema is refused, and a bundle of other
+            vocabularies.
         output: what the graph gives; a bundle's gives logits, whatever is said here.
 
     Raises:
-        ConfigError: not a graph that onnxruntime runs, other inputs, or another schema: both digests are named.
+        ConfigError: not a graph that onnxruntime runs, other inputs, or other ids than ours: both
+            digests are named.
         BundleError: the bundle is damaged.
     """
 
-    def __init__(self, name: str, path: Path, schema: Schema, output: Output = "logits") -> None:
+    def __init__(self, name: str, path: Path, encoder: Encoder, output: Output = "logits") -> None:
         folder = _bundle_at(path)
         bundle = None if folder is None else read_bundle(folder)
         if bundle is None or folder is None:
@@ -58,12 +60,11 @@ class GraphTeacher(Teacher):
             found = bundle.manifest.schema_digest
         super().__init__(name, hashlib.sha256(f"{digest} {output}".encode()).hexdigest())
         self._output: Output = "logits" if bundle is not None else output
+        schema = encoder.schema
         self._context = len(schema.context)
-        if found not in {None, schema.digest}:
-            raise ConfigError(
-                f"teacher {name!r}: {path} was made for schema {found}, the data have schema {schema.digest}; give a "
-                "teacher of the same fields in the same order"
-            )
+        _require_same(name, path, "schema", found, schema.digest)
+        if bundle is not None:
+            _require_same(name, path, "vocabularies", _vocabulary_digest(bundle.encoder), _vocabulary_digest(encoder))
         self._inputs = {each.name: each for each in self._session.get_inputs()}
         self._check_inputs(path, len(schema.fields))
 
@@ -139,6 +140,19 @@ def _bundle_at(path: Path) -> Path | None:
     if path.is_dir():
         return resolve(path)
     return path.parent if (path.parent / MANIFEST).exists() else None
+
+
+def _require_same(name: str, path: Path, what: str, found: str | None, expected: str) -> None:
+    """Raise ConfigError if the graph says what it was made for and that is something else."""
+    if found not in {None, expected}:
+        raise ConfigError(
+            f"teacher {name!r}: {path} was made for {what} {found}, the data have {what} {expected}: its ids mean "
+            "something else; give a teacher of the same data, or what it says of the rows as a column"
+        )
+
+
+def _vocabulary_digest(encoder: Encoder) -> str:
+    return hashlib.sha256(encoder_files(encoder, None)["vocabulary.json"]).hexdigest()
 
 
 def _files_digest(files: Mapping[str, str]) -> str:
