@@ -64,7 +64,7 @@ class Asked:
         with torch.autocast("cpu", enabled=False):
             if not self._hinting:
                 return Taught(logits_BT=torch.stack([teacher.score(ids_BF) for teacher in self._teachers], dim=1))
-            return _ask([model.eval() for model in self._hinting], ids_BF, hints=True)
+            return _ask(self._hinting, ids_BF, hints=True)
 
 
 class Learning(nn.Module):

@@ -4,18 +4,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from export.__main__ import app
 from service.bundle import read_bundle
 from training.checkpoint import load_tensors, save_tensors
 from training.config import from_dict
+from training.data.prepare import open_prepared
 from training.distill import distill
 from training.evaluate import evaluate_test
 from training.finetune import finetune
+from training.objective import predict
 from training.run import Run
 from training.teach import teach
+from training.teachers.graph import GraphTeacher
 
 FIT: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.0, "batch_size": 256, "max_epochs": 1, "patience": 1}
 CONFIG: dict[str, Any] = {
@@ -98,3 +103,13 @@ def test_without_a_finished_run_it_says_what_to_run(tmp_path: Path, capsys: pyte
     result = CliRunner().invoke(app, ["--runs", str(tmp_path)])
     assert result.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_can_teach_the_data_it_came_from(run: Run) -> None:
+    """It gives the logits of its checkpoint, its table read from the file beside the graph."""
+    evaluate_test(run)
+    assert export(run).exit_code == 0
+    prepared = open_prepared(run.directory / "data")
+    ids_NF = torch.from_numpy(np.array(prepared.rows("validation").ids_NF))
+    teacher = GraphTeacher("live", run.directory.parents[1] / "bundles" / "teacher", prepared.encoder)
+    torch.testing.assert_close(teacher.score(ids_NF), predict(run.load("teach").model, ids_NF), rtol=1e-4, atol=1e-5)
