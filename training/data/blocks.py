@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from training.data.click_log import DataError
 
@@ -71,7 +71,8 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     except OSError as error:
         raise DataError(f"{path}: not readable ({error.strerror}); expected a file (--data PATH)") from error
     with raw:
-        yield (gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw), raw.tell
+        file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+        yield cast("IO[bytes]", file), raw.tell
 
 
 def _last_line_end(pieces: list[bytes], *, quoted: bool) -> int:

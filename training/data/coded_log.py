@@ -118,7 +118,7 @@ def coded_log(rows: CodedRows, plan: Plan, source: Mapping[str, Any]) -> ClickLo
             for field in plan.fields
             if not isinstance(fields[field.name].numeric, Buckets)
         },
-        item_field=plan.items and plan.items.field,
+        item_field=None if plan.items is None else plan.items.field,
         items=None if plan.items is None else _items(columns, schema, plan),
         group_field=plan.group_field,
         teacher_logits=teacher_logits,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -70,6 +71,7 @@ class CodedRows:
         """Columns are dealt to threads: each cuts every line, and codes its own columns."""
         self.rows = 0
         self._file = tempfile.TemporaryFile(dir=folder, prefix="codes.tmp-")  # noqa: SIM115 - lives as long as the rows
+        weakref.finalize(self, self._file.close)
         self._blocks: list[tuple[int, int]] = []
         """(first row, rows) of each block; its codes [C, rows] stand after those of the blocks before."""
         self._files: list[tuple[int, Lines]] = []
@@ -157,7 +159,7 @@ class CodedRows:
 
         coding = [coders.submit(code, thread) for thread in range(_THREADS)]
         _check_utf8(lines, block, self.rows - self._files[-1][0])
-        rows, wrong = [done.result() for done in coding][0]
+        rows, wrong = max(done.result() for done in coding)  # each cut the same lines
         if wrong:
             place = lines.place(self.rows - self._files[-1][0] + rows)
             raise DataError(f"{place}: {_found(lines, block, rows, wrong)}, expected {len(lines.tables)} columns")
@@ -189,7 +191,7 @@ def _found(lines: Lines, block: bytes, row: int, wrong: int) -> str:
     """What is wrong with a row of a block, and how it begins."""
     if wrong == QUOTE:
         return "found a quote that is not closed, or text after one that is"
-    line = block.split(b"\n", row + 1)[row] if not lines.quoted else b""
-    shown = f" {line[:80].decode(errors='replace')!r}" if line else ""
-    columns = {SHORT: "too few", LONG: "too many"}[wrong] if not line else f"{line.count(lines.separator) + 1}"
-    return f"found {columns} columns{shown}"
+    if lines.quoted:
+        return f"found {({SHORT: 'too few', LONG: 'too many'})[wrong]} columns"
+    line = block.split(b"\n", row + 1)[row]
+    return f"found {line.count(lines.separator) + 1} columns {line[:80].decode(errors='replace')!r}"

@@ -171,7 +171,7 @@ def _example(log: ClickLog) -> dict[str, Any]:
     """The context of the first validation row, with the catalogue's first items, or with the first rows' candidates."""
     first = log.split.validation[:_EXAMPLE_ITEMS]
     context = {name: values[0] for name, values in _raw(log, log.schema.context, first[:1]).items()}
-    if log.items is None:
+    if log.items is None or log.item_field is None:
         return {"context": context, "candidates": _raw(log, log.schema.candidate, first)}
     candidates = log.items.select(field.name for field in log.schema.candidate).head(_EXAMPLE_ITEMS)
     items = candidates[log.item_field].to_list()

@@ -1,4 +1,4 @@
-"""Reading the files of a log into coded rows, with progress, room on disk checked, and what was read for the lineage."""
+"""Reading the files of a log into coded rows: with progress, and what was read for the lineage."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class Form:
     counted: str = "line"
 
 
+Report = Callable[[int, int], object]
+"""Told the rows and the bytes read so far."""
 Pieces = Iterator[tuple[bytes, int]]
 """Blocks of whole lines, each with the bytes of the file read so far."""
 
@@ -59,11 +62,15 @@ def read_pieces(
                 _digested(pieces_of(path), digest.update),
                 rows,
                 form,
-                lambda count, position, before=done: report(count, before + position),
+                partial(_report_from, report, done),
             )
             digests[path.name] = digest.hexdigest()
             done += size_of(path)
     return rows, {"files": [path.name for path in paths], "sha256": digests, "rows": rows.rows}
+
+
+def _report_from(report: Report, before: int, rows: int, position: int) -> None:
+    report(rows, before + position)
 
 
 def _digested(pieces: Pieces, update: Callable[[bytes], object]) -> Pieces:
@@ -89,7 +96,7 @@ def _read_file(
     pieces: Iterator[tuple[bytes, int]],
     rows: CodedRows,
     form: Form,
-    report: Callable[[int, int], object],
+    report: Report,
 ) -> None:
     first, position = next(pieces, (b"", 0))
     header = 0

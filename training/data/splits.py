@@ -17,8 +17,10 @@ from training.data.click_log import Split
 
 try:
     from training.native._columns import shuffle
+
+    COMPILED = True
 except ImportError:
-    shuffle = None  # type: ignore[assignment] # Python's own, then
+    COMPILED = False
 
 TENTH = 0.1
 _WORDS = 1 << 16
@@ -57,7 +59,7 @@ def time_bounds(time_N: npt.NDArray[np.float64], validation: float, test: float)
 
 def shuffled(rows: int, seed: int) -> npt.NDArray[np.int32]:
     """`random.Random(seed).shuffle` of 0 … rows - 1."""
-    if shuffle is None:
+    if not COMPILED:
         order = list(range(rows))
         random.Random(seed).shuffle(order)  # noqa: S311 - the protocol names this generator
         return np.array(order, np.int32)

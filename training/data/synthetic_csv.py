@@ -32,7 +32,7 @@ NUMBERS = {
 
 def write_csv(log: ClickLog, path: Path) -> None:
     """Write a synthetic click log to `path`; a file already there stays until the new one is whole."""
-    if log.name != NAME or log.true_probability_N is None:
+    if log.name != NAME or log.true_probability_N is None or not isinstance(log.columns, pl.DataFrame):
         raise ValueError(f"only a synthetic click log can be written here: got {log.name!r}, expected {NAME!r}")
     rows = log.columns.with_columns(
         pl.Series(CLICK, log.clicks_N.astype(np.int64)), pl.Series(TRUE_PROBABILITY, log.true_probability_N)

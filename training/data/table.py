@@ -185,8 +185,8 @@ def _check_kind(path: Path, name: str, kind: pl.DataType, *, categorical: bool) 
         raise DataError(f"{path}: column {name!r} holds {kind}, expected text, numbers or times")
     if categorical and (kind.is_float() or kind.is_decimal()):
         raise DataError(
-            f"{path}: column {name!r} holds {kind}, expected text or integers in a categorical field; write it as one of "
-            "these, or make the field numeric"
+            f"{path}: column {name!r} holds {kind}, expected text or integers in a categorical field; write it "
+            "so, or make the field numeric"
         )
 
 
