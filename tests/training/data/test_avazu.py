@@ -11,7 +11,10 @@ from training.data.prepare import prepare
 from training.data.splits import split_rows
 
 SAMPLE = Path("../shared/data/avazu_sample.csv.gz")
-LINE = "1000009418151094273,{click},{hour},1005,0,{site},f3845767,28905ebd,ecad2386,7801e8d9,07d7df22,a99f214a,ddd2926e,44956a24,1,2,15706,320,50,1722,0,35,-1,79"
+LINE = (
+    "1000009418151094273,{click},{hour},1005,0,{site},f3845767,28905ebd,ecad2386,7801e8d9,07d7df22,a99f214a,ddd2926e,"
+    "44956a24,1,2,15706,320,50,1722,0,35,-1,79"
+)
 ROWS = 200
 
 

@@ -23,7 +23,7 @@ ROWS = 400
 
 def line(number: int) -> str:
     """A line of the format: numbers missing, negative and large, categories missing, frequent and rare."""
-    draw = random.Random(number)
+    draw = random.Random(number)  # noqa: S311 - not a secret
     numbers = [draw.choice(["", "-1", "0", "1", "2", "3", str(draw.randrange(5_000))]) for _ in NUMBERS]
     categories = [draw.choice(["", f"{draw.randrange(9):08x}", f"{draw.randrange(1 << 32):08x}"]) for _ in CATEGORIES]
     return "\t".join([str(int(number % 3 == 0)), *numbers, *categories])
@@ -143,7 +143,7 @@ BAD = [
 def test_a_bad_line_is_named(lines: list[str], tmp_path: Path, bad: str, message: str) -> None:
     path = tmp_path / "train.txt"
     path.write_bytes(("\n".join([*lines[:2], bad, *lines[2:]]) + "\n").encode("latin-1"))
-    with pytest.raises(DataError, match=r"train\.txt, " + message):
+    with pytest.raises(DataError, match="train.txt, " + message):
         prepare(read(CriteoOptions(), path), tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -162,7 +162,7 @@ def test_an_empty_file_and_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_codes_that_do_not_fit_on_the_disk_are_refused_before_they_are_written(path: Path) -> None:
-    with pytest.raises(DataError, match="about 1600.0 GB needed for .* set TMPDIR"):
+    with pytest.raises(DataError, match=r"about 1600\.0 GB needed for .* set TMPDIR"):
         coded_rows.check_room(path.parent, 10_000_000_000, 40)
 
 

@@ -10,7 +10,7 @@ from training.data.splits import shuffled, split_by_time, split_rows, time_bound
 @pytest.mark.parametrize(("rows", "seed"), [(1, 0), (2, 5), (1_000, 2022), (70_001, 7)])
 def test_rows_are_shuffled_as_python_shuffles(rows: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = list(range(rows))
-    random.Random(seed).shuffle(expected)
+    random.Random(seed).shuffle(expected)  # noqa: S311 - the protocol names this generator
     assert shuffled(rows, seed).tolist() == expected
     monkeypatch.setattr(splits, "COMPILED", False)
     assert shuffled(rows, seed).tolist() == expected
