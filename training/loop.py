@@ -61,7 +61,7 @@ def fit(
 
     Raises:
         CheckpointError: the unfinished run there started from something else.
-        DivergedError: the loss is not finite; the last good epoch stays on disk.
+        DivergedError: a loss or a validation metric is not finite; the last good epoch stays on disk.
     """
     trainer = Trainer(model, train, objective, options, seed=seed, progress=progress)
     path = directory / "last.safetensors"
@@ -73,6 +73,7 @@ def fit(
         epoch = len(history.epochs)
         train_loss = trainer.run(epoch, events)
         metrics = objective.metrics(cast("CTRModel", trainer.kept["model"]))
+        _require_finite_metrics(metrics, epoch, trainer.steps)
         score = metrics[objective.decides] * (1 if objective.higher_is_better else -1)
         validated = {f"validation_{name}": value for name, value in metrics.items()}
         if history.add({"epoch": epoch, "train_loss": train_loss, **validated}, score):
@@ -131,16 +132,18 @@ class Trainer:
         self.modules.train()
         rows, batch_size = len(self.train), self.options.batch_size
         self.progress.epoch_starts(epoch, rows=min(rows, self.steps * batch_size))
-        total = torch.zeros(())
+        total, losses = torch.zeros(()), []
         pace = Pace(events)
         batches = islice(epoch_batches(rows, batch_size, seed=self.seed, epoch=epoch), self.steps)
         for step, rows_B in enumerate(batches, start=1):
             self._set_learning_rate(learning_rate(self.options, epoch + (step - 1) / self.steps))
-            total += self._step(rows_B)
+            losses.append(self._step(rows_B))
+            total += losses[-1]
             self.progress.advance(len(rows_B))
             pace.advance(len(rows_B))
             if step % _CHECK_EVERY == 0 or step == self.steps:
-                _require_finite(total, epoch, step)
+                _require_finite(losses, epoch, step)
+                losses.clear()
                 rate = self.optimizer.param_groups[0]["lr"]
                 pace.tell(float(total), step, first=epoch * self.steps, learning_rate=rate)
         return float(total) / self.steps
@@ -160,10 +163,22 @@ class Trainer:
             group["lr"] = rate
 
 
-def _require_finite(total: Tensor, epoch: int, step: int) -> None:
-    if not torch.isfinite(total):
-        first = max(1, step - _CHECK_EVERY + 1)
+def _require_finite(losses: list[Tensor], epoch: int, step: int) -> None:
+    """Raise DivergedError naming the first step whose loss is not finite; `step` is that of the last loss."""
+    bad = (~torch.isfinite(torch.stack(losses))).nonzero()
+    if len(bad):
+        position = int(bad[0])
         raise DivergedError(
-            f"loss is {float(total)} in epoch {epoch}, steps {first}-{step}; the epochs before are kept. "
-            "Lower learning_rate, or look at the rows of these steps"
+            f"loss is {float(losses[position])} at step {step - len(losses) + 1 + position} of epoch {epoch}; the "
+            f"{epoch} epochs before it are kept. Lower learning_rate, or look at the rows of this step"
         )
+
+
+def _require_finite_metrics(metrics: Mapping[str, float], epoch: int, steps: int) -> None:
+    """The last update may spoil the weights after a loss that was finite."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"validation {name} is {value} after step {steps} of epoch {epoch}; the {epoch} epochs before it are "
+                "kept. Lower learning_rate"
+            )

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.checkpoint import load_tensors
 from training.config import FitOptions
 from training.data.batches import TensorRows
 from training.data.prepare import Prepared
@@ -57,20 +59,61 @@ def test_every_epoch_is_one_line_of_metrics(
     assert [line["epoch"] for line in lines] == list(range(len(lines)))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(
-    prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
-) -> None:
-    good, batches = click_objective(train, validation), []
+def poisoned(good: Objective, after: int) -> Objective:
+    """The objective with a loss of NaN from the batch after `after` on."""
+    batches = []
 
     def loss(model: CTRModel, ids_BF: Tensor, rows_B: Tensor) -> Tensor:
         batches.append(len(rows_B))
-        poison = float("nan") if len(batches) > 20 else 1.0
-        return good.loss(model, ids_BF, rows_B) * poison
+        return good.loss(model, ids_BF, rows_B) * (float("nan") if len(batches) > after else 1.0)
 
-    model, objective = model_for(prepared), Objective(loss=loss, metrics=good.metrics, decides="auc")
-    with pytest.raises(DivergedError, match="epoch 1"):
-        fit(model, train, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
+    return Objective(loss=loss, metrics=good.metrics, decides="auc")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_at_a_step_it_names(
+    prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
+) -> None:
+    """Thirteen batches an epoch: the 21st is the eighth of the second."""
+    objective = poisoned(click_objective(train, validation), after=20)
+    with pytest.raises(
+        DivergedError, match=r"loss is nan at step 8 of epoch 1; the 1 epochs before it are kept"
+    ):
+        fit(model_for(prepared), train, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_diverged_run_keeps_its_last_good_epoch_and_goes_on_from_it(
+    prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
+) -> None:
+    good = click_objective(train, validation)
+    undisturbed, diverged = tmp_path / "undisturbed", tmp_path / "diverged"
+    for folder, objective in ((undisturbed, good), (diverged, poisoned(good, after=20))):
+        folder.mkdir()
+        with nullcontext() if objective is good else pytest.raises(DivergedError):
+            fit(model_for(prepared), train, objective, OPTIONS, directory=folder, seed=0, progress=Progress("test"))
+    tensors, meta = load_tensors(diverged / "last.safetensors")
+    assert len(meta["history"]["epochs"]) == 1
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    fit(model_for(prepared), train, good, OPTIONS, directory=diverged, seed=0, progress=Progress("test"))
+    assert (diverged / "metrics.jsonl").read_text() == (undisturbed / "metrics.jsonl").read_text()
+
+
+def test_weights_spoilt_by_an_epochs_last_update_are_not_kept(
+    prepared: Prepared, train: TensorRows, validation: TensorRows, tmp_path: Path
+) -> None:
+    """Every loss is finite, for each is computed before its update; only validation sees what the last one did."""
+    options = OPTIONS.model_copy(update={"max_steps_per_epoch": 1})
+    good = click_objective(train, validation)
+
+    def loss(model: CTRModel, ids_BF: Tensor, rows_B: Tensor) -> Tensor:
+        value = good.loss(model, ids_BF, rows_B)
+        value.register_hook(lambda gradient: gradient * float("nan"))
+        return value
+
+    objective = Objective(loss=loss, metrics=good.metrics, decides="auc")
+    with pytest.raises(DivergedError, match=r"validation log_loss is nan after step 1 of epoch 0; the 0 epochs"):
+        fit(model_for(prepared), train, objective, options, directory=tmp_path, seed=0, progress=Progress("test"))
+    assert not (tmp_path / "last.safetensors").exists()
 
 
 def test_frozen_parameters_stay_as_they_are(

@@ -18,9 +18,10 @@ Floats = npt.NDArray[np.floating]
 
 
 def log_loss(logits_N: Floats, clicks_N: Floats) -> float:
-    """Mean of ln(1 + e^z) - y·z, natural logarithm: eq. 13 of KD-DAGFM, from logits."""
+    """Mean of ln(1 + e^z) - y·z, natural logarithm: eq. 13 of KD-DAGFM, from logits. NaN if one of them is."""
     logits = np.asarray(logits_N, np.float64)
-    return float(np.mean(np.logaddexp(0.0, logits) - np.asarray(clicks_N, np.float64) * logits))
+    with np.errstate(invalid="ignore"):
+        return float(np.mean(np.logaddexp(0.0, logits) - np.asarray(clicks_N, np.float64) * logits))
 
 
 def normalized_entropy(logits_N: Floats, clicks_N: Floats) -> float:
