@@ -29,6 +29,9 @@ from training.progress import console, download_bar, results, results_table
 from training.reproduce.command import Reproduction, tables_of
 from training.reproduce.measure import folder_of
 from training.run import Run, prepare_once
+from training.search.command import Search
+from training.search.grid import axes_of
+from training.search.results import search_table
 from training.study.settings import load_settings
 from training.study.store import Store
 from training.teach import teach
@@ -39,6 +42,8 @@ ConfigPath = Annotated[Path | None, typer.Option("--config", help="TOML of the r
 DataPath = Annotated[Path | None, typer.Option("--data", envvar="CTR_DATA", help="Raw data: file or folder.")]
 RunsPath = Annotated[Path, typer.Option("--runs", envvar="CTR_RUNS", help="Where run directories are kept.")]
 Part = Literal["validation", "test"]
+Phase = Literal["teach", "distill", "finetune"]
+Metric = Literal["auc", "log_loss", "logit_gap"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -143,6 +148,30 @@ def reproduce(  # noqa: PLR0917 - options of a command
         failures = made.train()
         console.print(f"{made.write(report or directory / 'report')}: written", highlight=False)
         if failures:
+            raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    config: ConfigPath = None,
+    data: DataPath = None,
+    runs: RunsPath = Path("runs"),
+    *,
+    grid: Annotated[Path | None, typer.Option(help="TOML of lists: the values to try, by section and key.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value,value; may be repeated.")] = None,
+    until: Annotated[Phase, typer.Option(help="The phase that is judged; later ones are not trained.")] = "finetune",
+    select: Annotated[Metric, typer.Option(help="The validation metric that decides.")] = "auc",
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 1,
+) -> None:
+    """Train every point of a small grid and choose by validation alone; phases that points share are trained once."""
+    with _one_line_errors():
+        base = load(config) if config else _default_config(data)
+        axes, root = axes_of(grid, set_ or []), runs / f"{base.run.name}-search"
+        source = _source(base, data)
+        found = Search(base=base, axes=axes, root=root, source=source, until=until, metric=select, processes=jobs).run()
+        results.print(search_table(found, select, f"{base.run.name}: validation of {until}, {len(found)} points"))
+        console.print(f"written: {root}/results.jsonl, results.png, best.toml", highlight=False)
+        if any(result.failure for result in found):
             raise typer.Exit(1)
 
 

@@ -54,6 +54,10 @@ BAD = [
     (["prepare", "--config", SMOKE, "--runs", "a-file"], "a-file"),
     (["run", "--config", SMOKE, "--data", "nowhere.csv"], "nowhere.csv"),
     (["bench", "--config", SMOKE, "--data", "nowhere.csv"], "nowhere.csv"),
+    (["evaluate", "--config", SMOKE, "--by", "gender"], "holds no prepared.json"),
+    (["search", "--config", SMOKE], "nothing to search: give --grid GRID.toml or --set section.key=value,value"),
+    (["search", "--config", SMOKE, "--set", "finetune.lr=1,2"], "[finetune] key 'lr' is unknown"),
+    (["search", "--config", SMOKE, "--grid", "nowhere.toml"], "nowhere.toml: not found"),
 ]
 
 
