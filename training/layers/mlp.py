@@ -13,6 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from training.layers.readout import Readout
+
 
 class MLP(nn.Module):
     """Vectors [B, X] → one number per row [B].
@@ -28,7 +30,7 @@ class MLP(nn.Module):
         self.dropout = dropout
         self.widths = [width, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(self.widths))
-        self.output = nn.Linear(self.widths[-1], 1)
+        self.output = Readout(self.widths[-1], 1)
         for linear in self.linears:
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
             nn.init.zeros_(linear.bias)

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.layers.readout import full_precision
+
 
 class VectorCross(nn.Module):
     """Vectors [B, X] → v · x_L, [B].
@@ -38,8 +40,9 @@ class VectorCross(nn.Module):
 
     def forward(self, base_BX: Tensor) -> Tensor:
         """The readout of each row, [B]."""
-        onto_BT = (base_BX @ self.vectors().T).to(base_BX.dtype)  # what follows adds: not in bfloat16
-        return follow(onto_BT.unbind(1), self.shifts())
+        with full_precision():  # the logit itself: see layers/readout.py
+            onto_BT = base_BX.float() @ self.vectors().T
+            return follow(onto_BT.unbind(1), self.shifts())
 
     def vectors(self) -> Tensor:
         """w_0 … w_{L-1} and v, [L + 1, X]."""

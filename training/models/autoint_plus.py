@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from training.layers.attention import InteractingLayer
 from training.layers.mlp import MLP
+from training.layers.readout import Readout
 from training.models.base import CTRModel, ModelOptions
 from training.models.registry import register
 
@@ -53,7 +54,7 @@ class AutoIntPlus(CTRModel):
         widths = [options.embedding_size] + [attended] * (options.layers - 1)
         layers = [InteractingLayer(width, options.heads, options.attention_size) for width in widths]
         self.layers = nn.Sequential(*layers)
-        self.readout = nn.Linear(self.fields * attended, 1, bias=False)
+        self.readout = Readout(self.fields * attended, 1, bias=False)
         nn.init.xavier_normal_(self.readout.weight)
         self.mlp = MLP(self.fields * options.embedding_size, options.hidden, dropout=options.dropout)
 

@@ -12,6 +12,7 @@ from pydantic import Field as Option
 from torch import Tensor, nn
 
 from training.layers.cross import CrossLayer
+from training.layers.readout import Readout
 from training.models.base import CTRModel, ModelOptions
 from training.models.registry import register
 
@@ -33,7 +34,7 @@ class CrossNet(CTRModel):
         super().__init__(sizes, options)
         self.width = len(sizes) * options.embedding_size
         self.layers = nn.ModuleList(CrossLayer(self.width) for _ in range(options.layers))
-        self.readout = nn.Linear(self.width, 1)
+        self.readout = Readout(self.width, 1)
         nn.init.xavier_normal_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 

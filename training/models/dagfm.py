@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from training.layers.full_propagation import FullPropagation
 from training.layers.plain_propagation import PlainPropagation
 from training.layers.propagation import InnerPropagation, OuterPropagation
+from training.layers.readout import Readout
 from training.models.dag import DAGModel, DAGOptions
 from training.models.registry import register
 
@@ -35,13 +36,13 @@ class DAGFM(DAGModel):
 
     def __init__(self, sizes: Sequence[int], options: DAGOptions) -> None:
         super().__init__(sizes, options)
-        self.readout = nn.Linear(self.fields * (options.layers + 1), 1)
+        self.readout = Readout(self.fields * (options.layers + 1), 1)
         nn.init.xavier_normal_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
     def interact(self, embedded_BFD: Tensor) -> Tensor:
         """Logits [B]."""
-        sums_BS = torch.cat([state_BFD.sum(2) for state_BFD in self.states(embedded_BFD)], dim=1)
+        sums_BS = torch.cat([state_BFD.sum(2, dtype=torch.float32) for state_BFD in self.states(embedded_BFD)], dim=1)
         logits_B1: Tensor = self.readout(sums_BS)
         return logits_B1[:, 0]
 

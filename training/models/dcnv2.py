@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from training.layers.cross import CrossLayer
 from training.layers.mlp import MLP
+from training.layers.readout import Readout
 from training.models.base import CTRModel, PerceptronOptions
 from training.models.registry import register
 
@@ -43,9 +44,9 @@ class DCNv2(CTRModel):
         self.width = len(sizes) * options.embedding_size
         self.layers = nn.ModuleList(CrossLayer(self.width) for _ in range(options.layers))
         self.mlp = MLP(self.width, options.hidden, dropout=options.dropout)
-        self.readout: nn.Linear | None = None
+        self.readout: Readout | None = None
         if options.structure == "parallel":
-            self.readout = nn.Linear(self.width, 1, bias=False)
+            self.readout = Readout(self.width, 1, bias=False)
             nn.init.xavier_normal_(self.readout.weight)
 
     def interact(self, embedded_BFD: Tensor) -> Tensor:
