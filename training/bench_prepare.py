@@ -1,6 +1,6 @@
 """`python -m training.bench_prepare`: rows a second from a Criteo TSV to a prepared folder, everything included.
 
-Reading, cutting, counting, encoding, digesting, writing and opening again: what `python -m training prepare` does and nothing less.
+Reading, cutting, counting, encoding, digesting, writing and opening again: all that `python -m training prepare` does.
 The file is generated: 39 columns with about Criteo's missing values and 1.4M distinct texts in 2M rows.
 Each round is a process of its own, so that its peak memory is its own.
 """

@@ -75,9 +75,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_a_step_it_names(
 ) -> None:
     """Thirteen batches an epoch: the 21st is the eighth of the second."""
     objective = poisoned(click_objective(train, validation), after=20)
-    with pytest.raises(
-        DivergedError, match=r"loss is nan at step 8 of epoch 1; the 1 epochs before it are kept"
-    ):
+    with pytest.raises(DivergedError, match=r"loss is nan at step 8 of epoch 1; the 1 epochs before it are kept"):
         fit(model_for(prepared), train, objective, OPTIONS, directory=tmp_path, seed=0, progress=Progress("test"))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from service.bundle import json_bytes, replace_file
-from training.checkpoint import CheckpointError, Trained
+from training.checkpoint import CheckpointError
 from training.distill import distill
 from training.finetune import finetune
 from training.loop import DivergedError
@@ -27,9 +27,9 @@ from training.teach import teach
 
 _SECONDS = "seconds.json"
 
-_TRAIN: Mapping[str, Callable[[Run], Trained]] = {
+_TRAIN: Mapping[str, Callable[[Run], object]] = {
     "teach": teach,
-    "distill": lambda run: distill(run, run.load("teach")),
+    "distill": lambda run: distill(run, run.taught()),
     "finetune": lambda run: finetune(run, run.load("distill")),
 }
 
