@@ -25,4 +25,4 @@ class Readout(nn.Linear):
     def forward(self, state_BX: Tensor) -> Tensor:
         """The outputs of each row, float32 [B, Y]."""
         with full_precision():
-            return super().forward(state_BX.float())
+            return super().forward(state_BX.to(self.weight.dtype))

@@ -41,7 +41,7 @@ class VectorCross(nn.Module):
     def forward(self, base_BX: Tensor) -> Tensor:
         """The readout of each row, [B]."""
         with full_precision():  # the logit itself: see layers/readout.py
-            onto_BT = base_BX.float() @ self.vectors().T
+            onto_BT = base_BX.to(self.readout_1X.dtype) @ self.vectors().T
             return follow(onto_BT.unbind(1), self.shifts())
 
     def vectors(self) -> Tensor:
