@@ -9,8 +9,8 @@ readout with H = heads · attention size. Every pair is scored and summed, so th
 multiplication: KD-DAGFM's Table 3 has it dear for that reason (its 1193.74M come from widths it does not give).
 
 Variants: the neighbours of a node are, as in the authors' program, chosen per row and layer from all fields, itself
-among them; the choice is a threshold with a margin, for reasons in layers/neighbourhood.py. The program's order is
-followed where the text leaves it open: projections per field, residual, normalisation, mean over fields.
+among them; that what is not chosen has no weight at all is the text's. The program is followed where the text leaves
+it open: projections per field, residual, normalisation, mean over fields.
 """
 
 from __future__ import annotations

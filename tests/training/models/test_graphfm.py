@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.layers.fm_aggregation import FMAggregation
-from training.layers.neighbourhood import MARGIN, Neighbourhood
+from training.layers.neighbourhood import Neighbourhood
 from training.models.graphfm import GraphFM
 from training.models.registry import build
 
@@ -40,10 +40,10 @@ def slow_weights(layer: Neighbourhood, state: np.ndarray) -> np.ndarray:
         hidden = [np.maximum(0, affine(layer.hidden, p)) for p in products]
         scores = np.array([float(numbers(layer.score.weight)[0] @ units) for units in hidden])
         chances = 1 / (1 + np.exp(-scores - layer.score.bias.item()))
-        gates = np.clip(1 + (scores - sorted(scores)[-layer.neighbours]) / MARGIN, 0, 1)
+        chosen = scores >= sorted(scores)[-layer.neighbours]
         for k in range(layer.heads):
             logits = [c * max(0.0, affine(layer.attention, p)[k]) for c, p in zip(chances, products, strict=True)]
-            shares = gates * np.exp(logits)
+            shares = chosen * np.exp(logits)
             weights[k, i] = shares / shares.sum()
     return weights
 
@@ -99,27 +99,18 @@ def heard(neighbours: int, states: list[float]) -> list[float]:
 
 def test_a_node_hears_as_many_neighbours_as_it_may() -> None:
     """Of scores 1, 3, 4 and 2 the two largest, and nothing at all of the others."""
-    assert [share > 0 for share in heard(2, [1, 3, 4, 2])] == [False, True, True, False]
-    assert sum(heard(2, [1, 3, 4, 2])) == pytest.approx(1)
+    assert heard(2, [1, 3, 4, 2]) == pytest.approx([0, 0.5, 0.5, 0])
+    assert heard(3, [1, 3, 4, 2]) == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3])
 
 
 def test_equal_scores_are_all_kept() -> None:
-    assert [share > 0 for share in heard(2, [1, 3, 3, 3])] == [False, True, True, True]
-    assert len({round(share, 12) for share in heard(1, [1, 1, 1, 1])}) == 1
-
-
-def test_a_neighbour_is_let_in_by_degrees_and_not_in_a_jump() -> None:
-    """Half the margin below the last one that is kept, it weighs half; a margin below, nothing."""
-    layer_shares = {below: heard(1, [1, 2, 2 - below, 0]) for below in (0.0, MARGIN / 2, MARGIN)}
-    ratios = [shares[2] / shares[1] for shares in layer_shares.values()]
-    assert ratios[0] == pytest.approx(1)
-    assert ratios[1] == pytest.approx(0.5)
-    assert ratios[2] == pytest.approx(0, abs=1e-9)
+    assert heard(2, [1, 3, 3, 3]) == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3])
+    assert heard(1, [1, 1, 1, 1]) == pytest.approx([0.25] * 4)
 
 
 def test_flops_are_those_of_the_parts() -> None:
     """With m = 4, ten pairs, five units of the score, two heads of two; widths 3 and 4 come in."""
-    scores = sum(10 * (x + x * 5 + 5 + x * 2 + 2 + 2) for x in (3, 4)) + 2 * 16 * 9
+    scores = sum(10 * (x + x * 5 + 5 + x * 2 + 2 + 2) for x in (3, 4)) + 2 * 16 * 4
     layers = sum(16 * 2 * x + 4 * 2 * x + 2 * 4 * x * 4 + 3 * 4 * 5 for x in (3, 4))
     assert graphfm().flops() == scores + layers + 2 * 8
 
