@@ -1,7 +1,7 @@
 """A search on disk: its points as runs, and the phases they share, each trained once.
 
     data/KEY/                  what prepare wrote, one folder unless the grid is over [data]
-    phases/teach-KEY/ …        every distinct phase, named by what it depends on
+    phases/teach-KEY/ …        every distinct phase, named by what it depends on; seconds.json when it has ended
     points/NAME/               a run: config.toml, and links to its data and phases
     results.jsonl              a line per point
     results.png, best.toml     metric against value for every key; the configuration that validation prefers
@@ -48,13 +48,21 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One phase to train, in the directory of any point that has it."""
+    """One phase to train, in the directory of any point that has it.
+
+    Attributes:
+        name: the phase and a digest of what it depends on.
+        phase: teach, distill or finetune.
+        run: directory of the run to train it in.
+        folder: its own, shared by every point that links to it.
+        needs: the job of the phase before.
+    """
 
     name: str
     phase: str
-    directory: Path
+    run: Path
+    folder: Path
     needs: str | None
-    """The job of the phase before."""
 
 
 def point_of(root: Path, chosen: Mapping[str, Any], config: Config, *, source: Path | None, until: str) -> Point:
@@ -78,7 +86,7 @@ def point_of(root: Path, chosen: Mapping[str, Any], config: Config, *, source: P
     for phase in PHASES[: PHASES.index(until) + 1]:
         kept = {section: keys for section, keys in settings.items() if section not in _LATER[phase]}
         jobs.append(f"{phase}-{_key(kept)}")
-        folder = root / "phases" / jobs[-1]
+        folder = root / "phases" / jobs[-1] / phase
         folder.mkdir(parents=True, exist_ok=True)
         _link(run.directory / phase, folder)
     return Point(chosen=chosen, run=run, jobs=tuple(jobs))
@@ -91,7 +99,9 @@ def jobs_of(points: Sequence[Point]) -> dict[str, Job]:
         for point in points:
             if depth < len(point.jobs):
                 name, needs = point.jobs[depth], point.jobs[depth - 1] if depth else None
-                jobs.setdefault(name, Job(name=name, phase=phase, directory=point.run.directory, needs=needs))
+                run = point.run.directory
+                folder = run.parents[1] / "phases" / name
+                jobs.setdefault(name, Job(name=name, phase=phase, run=run, folder=folder, needs=needs))
     return jobs
 
 

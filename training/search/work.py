@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -47,7 +46,7 @@ class Ended:
 def seconds_of(job: Job) -> float | None:
     """How long a finished job took; None if it is not finished."""
     try:
-        return float(json.loads((job.directory / job.phase / _SECONDS).read_bytes()))
+        return float(json.loads((job.folder / _SECONDS).read_bytes()))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -74,8 +73,7 @@ def _train_waiting(waiting: dict[str, Job], done: set[str], processes: int) -> I
                 for job in [job for job in waiting.values() if job.needs in failed]:
                     failed.add(job.name)
                     yield Ended(job=waiting.pop(job.name), seconds=0.0, failure=f"needs {job.needs}, which failed")
-                ready = [job for job in waiting.values() if job.needs is None or job.needs in done]
-                for job in ready[: processes - len(running)]:
+                for job in ready(waiting.values(), done)[: processes - len(running)]:
                     running[pool.submit(_train, waiting.pop(job.name))] = job
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     ended = _ended(running.pop(future), future)
@@ -86,6 +84,11 @@ def _train_waiting(waiting: dict[str, Job], done: set[str], processes: int) -> I
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def ready(waiting: Iterable[Job], done: Collection[str]) -> list[Job]:
+    """Those whose need is done, in their order."""
+    return [job for job in waiting if job.needs is None or job.needs in done]
 
 
 def _ended(job: Job, future: Future[float]) -> Ended:
@@ -103,7 +106,7 @@ def _one_thread() -> None:
 def _train(job: Job) -> float:
     """Seconds that the phase took; written last, so that its file says that the job is done."""
     began = time.monotonic()
-    _TRAIN[job.phase](Run.existing(job.directory))
+    _TRAIN[job.phase](Run.existing(job.run))
     seconds = time.monotonic() - began
-    replace_file(Path(job.directory, job.phase, _SECONDS), json_bytes(round(seconds, 3)))
+    replace_file(job.folder / _SECONDS, json_bytes(round(seconds, 3)))
     return seconds

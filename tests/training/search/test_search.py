@@ -18,7 +18,7 @@ from training.search.command import Search, _Pace
 from training.search.grid import Axis, points_of
 from training.search.plan import jobs_of, point_of
 from training.search.results import Result, best_of, search_table
-from training.search.work import Ended, seconds_of
+from training.search.work import Ended, ready, seconds_of
 from training.teach import teach
 
 SHORT: dict[str, Any] = {"max_epochs": 1, "patience": 1}
@@ -138,6 +138,8 @@ def test_a_job_comes_after_what_it_needs_and_is_unfinished_before_it_ran(tmp_pat
     teach_job, distill_job = jobs_of([point]).values()
     assert (teach_job.needs, distill_job.needs) == (None, teach_job.name)
     assert seconds_of(teach_job) is None
+    assert ready([distill_job, teach_job], set()) == [teach_job]
+    assert ready([distill_job], {teach_job.name}) == [distill_job]
 
 
 def test_a_metric_that_the_phase_does_not_have_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
@@ -186,8 +188,9 @@ def test_a_finished_search_tells_its_points_without_training(
 def test_a_search_that_lost_a_point_trains_that_alone_and_finds_the_same(root: Path, found: list[Result]) -> None:
     lost = found[0].point.run
     (lost.directory / "finetune" / "model.safetensors").unlink()
-    (lost.directory / "finetune" / "seconds.json").unlink()
-    kept = {path: path.stat().st_mtime_ns for path in (root / "phases").glob("*/model.safetensors")}
+    (root / "phases" / found[0].point.jobs[-1] / "seconds.json").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in (root / "phases").glob("*/*/model.safetensors")}
+    assert len(kept) == 3
     again = search_in(root, axes=(NARROWER,)).run()
     assert [result.validation for result in again] == [result.validation for result in found[:2]]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
