@@ -20,7 +20,7 @@ from training.progress import Progress
 from training.teachers.base import ModelTeacher
 
 
-class _Stopwatch(Progress):
+class Stopwatch(Progress):
     """Seconds from the first batch of an epoch to its last, without validation and checkpoint."""
 
     def __init__(self) -> None:
@@ -30,10 +30,12 @@ class _Stopwatch(Progress):
         self._began = 0.0
 
     def epoch_starts(self, epoch: int, *, rows: int) -> None:
+        """Start the watch."""
         super().epoch_starts(epoch, rows=rows)
         self._left, self._began = rows, time.perf_counter()
 
     def advance(self, rows: int) -> None:
+        """Stop it at the last row."""
         self._left -= rows
         if self._left <= 0:
             self.seconds.append(time.perf_counter() - self._began)
@@ -66,7 +68,7 @@ def epoch_times(prepared: Prepared, config: Config, epochs: int) -> Iterator[tup
 
 
 def _seconds_per_epoch(lesson: Lesson, options: FitOptions) -> float:
-    watch = _Stopwatch()
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         fit(lesson.model, lesson.train, lesson.objective, options, directory=Path(folder), seed=0, progress=watch)
     return statistics.median(watch.seconds)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from service.bundle import replace_file
+from training.allocator import keep_freed_memory
 from training.averaging import average_of, kept_modules
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
@@ -63,6 +64,7 @@ def fit(
         CheckpointError: the unfinished run there started from something else.
         DivergedError: a loss or a validation metric is not finite; the last good epoch stays on disk.
     """
+    keep_freed_memory()
     trainer = Trainer(model, train, objective, options, seed=seed, progress=progress)
     path = directory / "last.safetensors"
     state = State(path, trainer.modules, trainer.optimizer, identity or {}, trainer.averaged)

@@ -1,0 +1,82 @@
+"""`python -m training.bench_training`: rows/s and peak memory of training every model, beside what libraries reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from service.bundle import replace_file
+from training.bench_training.cases import MODELS, SHAPES, Case, cases
+from training.bench_training.drawing import draw, table_of
+from training.progress import console, results, steps
+
+_QUIET = 0.3
+"""Load average of the last minute, beyond which something else is busy."""
+Listed = Annotated[str, typer.Option(help="Comma-separated; default: all.")]
+_ALL_MODELS, _ALL_SHAPES = ",".join(MODELS), ",".join(SHAPES)
+
+
+def main(
+    models: Listed = _ALL_MODELS,
+    shapes: Listed = _ALL_SHAPES,
+    batches: Annotated[str, typer.Option(help="Rows per step.")] = "1024,4096",
+    threads: Annotated[str, typer.Option(help="Threads of torch.")] = "1,2",
+    out: Annotated[Path, typer.Option(help="Folder of bench.json and bench.png.")] = Path("build/bench-training"),
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Short repetitions: a look, not figures.")] = False,
+) -> None:
+    """Measure every combination, each in a process of its own; print a table, write JSON and a picture."""
+    chosen = _known("--models", models, list(MODELS)), _known("--shapes", shapes, list(SHAPES))
+    sizes, counts = [int(batch) for batch in batches.split(",")], [int(count) for count in threads.split(",")]
+    planned = list(cases(*chosen, sizes, counts, quick=quick))
+    load = os.getloadavg()[0]
+    if load > _QUIET:
+        console.print(
+            f"load average is {load:.1f}: something else is busy, and torch's threads stall on it; no figures to keep",
+            style="yellow",
+        )
+    measured = []
+    with steps("bench of training", len(planned)) as step:
+        for case in planned:
+            step(f"{case.model} {case.shape} {case.batch}")
+            measured.append(_measured(case))
+            _write(out, measured)
+        step("done")
+    results.print(table_of(measured))
+    console.print(f"{out}/bench.json, {out}/bench.png", highlight=False)
+
+
+def _known(option: str, given: str, valid: list[str]) -> list[str]:
+    names = given.split(",")
+    for name in names:
+        if name not in valid:
+            raise typer.BadParameter(f"{name!r} is none of {valid}", param_hint=option)
+    return names
+
+
+def _measured(case: Case) -> dict[str, Any]:
+    """The case and what came out, flat, with the load average it began under."""
+    load = os.getloadavg()[0]
+    command = [sys.executable, "-m", "training.bench_training.measure", json.dumps(case.plain())]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(case.threads)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    return {**case.plain(), "load_before": load, **json.loads(done.stdout)}
+
+
+def _write(out: Path, measured: list[dict[str, Any]]) -> None:
+    """After every case, so that a bench that is stopped leaves what it has."""
+    out.mkdir(parents=True, exist_ok=True)
+    machine = {"cores": os.cpu_count(), "torch": torch.__version__}
+    replace_file(out / "bench.json", json.dumps({"machine": machine, "results": measured}, indent=1).encode())
+    draw(measured, out / "bench.png")
+
+
+if __name__ == "__main__":
+    typer.run(main)

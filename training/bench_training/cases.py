@@ -1,0 +1,100 @@
+"""What is measured: models at the sizes of the reference, the two shapes, and how ids are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from training.data.batches import TensorRows
+
+_D = {"embedding_size": 16}
+_MLP = {**_D, "hidden": (400, 400, 400)}
+MODELS: dict[str, dict[str, Any]] = {
+    "deepfm": _MLP,
+    "dcnv2": {**_MLP, "layers": 3},
+    "autoint_plus": {**_MLP, "layers": 3, "heads": 2, "attention_size": 32},
+    "fibinet": _MLP,
+    "xdeepfm": {**_MLP, "maps": (200, 200, 200)},
+    "crossnet": {**_D, "layers": 3},
+    "dagfm_outer": {**_D, "layers": 3},
+    "dagfm_inner": {**_D, "layers": 3},
+}
+"""Students are distilled from a CrossNet whose logits are cached; the others are trained on clicks."""
+STUDENTS = ("dagfm_outer", "dagfm_inner")
+
+_MOVIELENS = (6042, 4, 9, 23, 3441, 3885, 83)
+_NUMERIC, _CATEGORICAL = (100,) * 13, 26
+_SMALLEST, _GROWTH = 16, 1.5045
+
+
+def _criteo() -> tuple[int, ...]:
+    """13 numeric fields of 100 buckets, 26 categorical ones from 16 to over 400,000 values, 1.3M in all."""
+    return (*_NUMERIC, *(round(_SMALLEST * _GROWTH**step) for step in range(_CATEGORICAL)))
+
+
+SHAPES = {"ml": _MOVIELENS, "criteo": _criteo()}
+"""Ids of each field."""
+
+Trainer = Literal["fit", "library"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One measurement.
+
+    Attributes:
+        trainer: fit() with the fields below, or the baseline: a table per field, default Adam, float32.
+        seconds: how long one repetition should take about.
+    """
+
+    model: str
+    shape: str
+    batch: int
+    precision: str
+    updates: str
+    threads: int
+    trainer: Trainer = "fit"
+    repeats: int = 5
+    seconds: float = 2.0
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def draw_rows(shape: str, rows: int, seed: int = 0) -> TensorRows:
+    """Rows of ids with P(id) ~ 1 / id in each field (Zipf's law with exponent 1), a quarter of them clicked.
+
+    How ids repeat decides what row-wise updates save: with uniform ids a batch would touch more rows, in a real log
+    of Criteo's it touches about as many.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    columns = [
+        (size ** torch.rand(rows, generator=generator, dtype=torch.float64)).long().clamp(max=size) - 1
+        for size in SHAPES[shape]
+    ]
+    clicks_N = (torch.rand(rows, generator=generator) < 0.25).float()  # noqa: PLR2004 - the docstring's quarter
+    return TensorRows(torch.stack(columns, dim=1).int(), clicks_N)
+
+
+def cases(
+    models: list[str], shapes: list[str], batches: list[int], threads: list[int], *, quick: bool
+) -> Iterator[Case]:
+    """Every combination: float32 and bfloat16, and for DeepFM and DCNv2 the baseline beside them.
+
+    Tables are updated lazily on the Criteo shape and densely on that of MovieLens, as one would train them.
+    """
+    timing = {"repeats": 2, "seconds": 0.3} if quick else {}
+    for shape in shapes:
+        for model in models:
+            for batch in batches:
+                for count in threads:
+                    updates = "lazy" if shape == "criteo" else "dense"
+                    common: dict[str, Any] = {"model": model, "shape": shape, "batch": batch, "threads": count}
+                    if model in {"deepfm", "dcnv2"}:
+                        yield Case(**common, precision="float32", updates="dense", trainer="library", **timing)
+                    for precision in ("float32", "bfloat16"):
+                        yield Case(**common, precision=precision, updates=updates, **timing)
