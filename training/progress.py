@@ -115,8 +115,11 @@ def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def reading_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar over the bytes of files; call what it yields with the rows and the bytes read so far."""
+def rows_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rows per second and time left.
+
+    Call what it yields with the rows done and how far of `total` that is: in bytes of files read, or in rows.
+    """
     started, shown_at, rows_done = time.monotonic(), 0.0, 0
     columns = (
         TextColumn("{task.description:>18}"),

@@ -104,3 +104,13 @@ def test_an_error_names_its_section_in_brackets(tmp_path: Path) -> None:
     result = invoke("prepare", "--config", str(config))
     assert result.exit_code == 2
     assert "[teach] key 'learnin_rate' is unknown; did you mean 'learning_rate'?" in result.stderr
+
+
+def test_the_example_configuration_of_own_data_reads_a_generated_log() -> None:
+    """Its fields, rules and items are those of the log that `generate` writes."""
+    assert invoke("generate", "--out", "clicks.csv", "--config", SMOKE).exit_code == 0
+    own = str(Path(SMOKE).with_name("own-data.toml"))
+    result = invoke("prepare", "--config", own, "--data", "clicks.csv")
+    assert result.exit_code == 0, result.stderr
+    assert '"group_field": "user_id"' in result.stdout
+    assert '"hour_of_day": 26' in result.stdout

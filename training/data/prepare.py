@@ -28,6 +28,7 @@ import polars as pl
 from service.bundle import Catalogue, Encoder, Field, Ids, encoder_files, json_bytes, read_encoder_files
 from training.data.click_log import ClickLog, DataError
 from training.data.folder import Folder
+from training.progress import rows_bar
 
 PARTS = ("train", "validation", "test")
 _META = "prepared.json"
@@ -200,7 +201,12 @@ def _write_arrays(folder: Folder, log: ClickLog, encoder: Encoder) -> None:
 def _encoded(log: ClickLog, encoder: Encoder) -> Iterator[tuple[str, Ids]]:
     """(part, ids [n, F]): together the rows of each part, in the order of the split."""
     if not isinstance(log.columns, pl.DataFrame):
-        yield from log.columns.encoded(encoder, log.split)
+        done = 0
+        with rows_bar("write", len(log.clicks_N)) as report:
+            for part, ids_NF in log.columns.encoded(encoder, log.split):
+                yield part, ids_NF
+                done += len(ids_NF)
+                report(done, done)
         return
     ids_NF = encode_frame(encoder, log.schema.fields, log.columns)
     for part in PARTS:

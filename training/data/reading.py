@@ -15,7 +15,7 @@ import numpy as np
 from training.data.blocks import blocks
 from training.data.click_log import DataError
 from training.data.coded_rows import CodedRows, Codes, Lines, check_room
-from training.progress import reading_bar
+from training.progress import rows_bar
 
 Header = Callable[[Path, list[str]], Codes]
 """(file, names in its header) → table of each column, -1 for one passed over; raises DataError."""
@@ -53,7 +53,7 @@ def read_pieces(
 ) -> tuple[CodedRows, dict[str, Any]]:
     """As `read_files`, where `pieces_of` says what text a file holds."""
     rows, digests = CodedRows(names), {}
-    with reading_bar("read", sum(size_of(path) for path in paths)) as report:
+    with rows_bar("read", sum(size_of(path) for path in paths)) as report:
         done = 0
         for path in paths:
             digest = hashlib.sha256()
