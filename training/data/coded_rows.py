@@ -151,7 +151,8 @@ class CodedRows:
         raise ValueError(f"{name}: code {code} occurs in no row")
 
     def _coded(self, lines: Lines, block: bytes, coders: ThreadPoolExecutor) -> Codes:
-        out_CN = np.empty((len(self.names), block.count(b"\n")), np.int32)
+        # A row has a byte for each of its columns at least; pages that no code is written to cost nothing.
+        out_CN = np.empty((len(self.names), len(block) // len(lines.tables)), np.int32)
 
         def code(thread: int) -> tuple[int, int]:
             tables = np.where(lines.tables % _THREADS == thread, lines.tables, -1).astype(np.int32)
