@@ -55,7 +55,8 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     prepared = run.prepare(root / "log.csv")
     with pytest.MonkeyPatch.context() as quick:
         quick.setattr(timing, "_SECONDS_PER_ROUND", 0.001)  # how fast which form is, is not asked here
-        pack(teach(run), prepared, name="student", metrics={}, root=root / "student")
+        teach(run)
+        pack(run.load("teach"), prepared, name="student", metrics={}, root=root / "student")
     return prepared, root / "student", client_of(Settings(student_bundle=root / "student", teacher_bundle=None))
 
 
