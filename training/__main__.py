@@ -159,7 +159,7 @@ def search(
     *,
     grid: Annotated[Path | None, typer.Option(help="TOML of lists: the values to try, by section and key.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value,value; may be repeated.")] = None,
-    until: Annotated[Phase, typer.Option(help="The phase that is judged; later ones are not trained.")] = "finetune",
+    until: Annotated[Phase | None, typer.Option(help="What is judged, and trained last. Default: the last.")] = None,
     select: Annotated[Metric, typer.Option(help="The validation metric that decides.")] = "auc",
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 1,
 ) -> None:
@@ -168,8 +168,9 @@ def search(
         base = load(config) if config else _default_config(data)
         axes, root = axes_of(grid, set_ or []), runs / f"{base.run.name}-search"
         source = _source(base, data)
-        found = Search(base=base, axes=axes, root=root, source=source, until=until, metric=select, processes=jobs).run()
-        results.print(search_table(found, select, f"{base.run.name}: validation of {until}, {len(found)} points"))
+        plan = Search(base=base, axes=axes, root=root, source=source, until=until, metric=select, processes=jobs)
+        found = plan.run()
+        results.print(search_table(found, select, f"{base.run.name}: validation of {plan.judged}, {len(found)} points"))
         console.print(f"written: {root}/results.jsonl, results.png, best.toml", highlight=False)
         if any(result.failure for result in found):
             raise typer.Exit(1)

@@ -117,7 +117,7 @@ def _reliability(scored: Scored, name: str) -> dict[str, Any]:
 
 def _groups(scored: Scored) -> dict[str, Any] | None:
     """What GAUC rests on; None without a field to rank within."""
-    found = grouped(scored.logits["teach"], scored.clicks_N, scored.groups_N)
+    found = grouped(next(iter(scored.logits.values())), scored.clicks_N, scored.groups_N)
     if found is None:
         return None
     return {

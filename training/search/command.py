@@ -10,9 +10,10 @@ from pathlib import Path
 
 from training.config import Config, ConfigError
 from training.progress import console
+from training.run import Run
 from training.search.grid import Axis, points_of, spelt
 from training.search.picture import draw_search
-from training.search.plan import Job, Point, jobs_of, point_of
+from training.search.plan import Job, Point, jobs_of, point_of, stages_of
 from training.search.results import Result, best_of, result_of, write_best, write_lines
 from training.search.work import Ended, seconds_of, train_all
 
@@ -26,7 +27,7 @@ class Search:
         axes: of the grid.
         root: folder of the search.
         source: raw data.
-        until: the phase whose validation metrics count; later ones are not trained.
+        until: the stage whose validation metrics count, the last if none is named; later ones are not trained.
         metric: on validation, decides.
         processes: points trained at a time, one thread each.
     """
@@ -35,7 +36,7 @@ class Search:
     axes: Sequence[Axis]
     root: Path
     source: Path | None
-    until: str = "finetune"
+    until: str | None = None
     metric: str = "auc"
     processes: int = 1
 
@@ -45,10 +46,10 @@ class Search:
         Raises:
             ConfigError: a point is no configuration, or its last phase has no such metric; nothing was trained.
         """
-        if self.metric == "logit_gap" and self.until != "distill":
-            raise ConfigError(f"search: {self.until} has no logit_gap; select auc or log_loss, or stop at distill")
         found = list(points_of(self.base, self.axes))
-        points = [point_of(self.root, *each, source=self.source, until=self.until) for each in found]
+        for chosen, config in found:
+            self._check(f"grid point {spelt(chosen)}", config)
+        points = [point_of(self.root, *each, source=self.source, until=self.judged) for each in found]
         jobs = jobs_of(points)
         console.print(
             f"{len(points)} points, {len(jobs)} phases to train instead of {sum(len(point.jobs) for point in points)}",
@@ -69,11 +70,29 @@ class Search:
         self._finish(_in_order(points, results))
         return _in_order(points, results)
 
+    @property
+    def judged(self) -> str:
+        """The stage whose validation metrics count."""
+        return self.until or list(stages_of(Run(self.root, self.base)))[-1]
+
+    def _check(self, where: str, config: Config) -> None:
+        """Raise ConfigError unless validation can judge the stage."""
+        stages = stages_of(Run(self.root, config))
+        if len(stages.get(self.judged, ())) != 1:
+            got = f"{len(stages[self.judged])} models" if self.judged in stages else "no model"
+            raise ConfigError(f"{where}: {got} of stage {self.judged}, expected one that can be judged; name another")
+        if self.metric == "logit_gap" and self.judged != "distill":
+            raise ConfigError(f"{where}: {self.judged} has no logit_gap; select auc or log_loss, or stop at distill")
+        if config.distill.train_on_validation:
+            raise ConfigError(f"{where}: [distill] train_on_validation is true: validation would judge what it taught")
+
     def _result(self, point: Point, jobs: Mapping[str, Job], failures: Mapping[str, str]) -> Result:
         reason = next((failures[name] for name in point.jobs if name in failures), "")
         if reason:
             return Result(point=point, validation={}, epoch=-1, seconds=0.0, failure=reason)
-        return result_of(point, self.until, sum(seconds_of(jobs[name]) or 0.0 for name in point.jobs))
+        return result_of(
+            point, stages_of(point.run)[self.judged][0], sum(seconds_of(jobs[name]) or 0.0 for name in point.jobs)
+        )
 
     def _tell(self, results: Mapping[str, Result], result: Result, total: int, pace: _Pace) -> None:
         best = best_of(list(results.values()), self.metric)
@@ -89,7 +108,7 @@ class Search:
         best = best_of(results, self.metric)
         if best is None:
             return
-        title = f"{self.base.run.name}: {len(results)} points, {self.until}, chosen on validation"
+        title = f"{self.base.run.name}: {len(results)} points, {self.judged}, chosen on validation"
         draw_search(results, self.metric, self.root / "results.png", title=title)
         write_best(self.root, best, f"{self.base.run.name}-best")
 

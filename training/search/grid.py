@@ -74,6 +74,8 @@ def _set(raw: dict[str, Any], key: str, value: Value) -> None:
     section, _, name = key.partition(".")
     if section not in raw:
         raise ConfigError(f"grid: section of {key!r} is unknown{nearest(section, tuple(raw))}")
+    if not isinstance(raw[section], dict):
+        raise ConfigError(f"grid: {key!r} is of a section that stands several times; expected one of a single table")
     raw[section][name] = value
 
 

@@ -2,7 +2,8 @@
 
     data/KEY/                  what prepare wrote, one folder unless the grid is over [data]
     phases/teach-KEY/ …        every distinct phase, named by what it depends on; seconds.json when it has ended
-    points/NAME/               a run: config.toml, and links to its data and phases
+    teacher_logits/            what teachers say of the rows, for all points
+    points/NAME/               a run: config.toml, and links to all of these
     results.jsonl              a line per point
     results.png, best.toml     metric against value for every key; the configuration that validation prefers
 
@@ -21,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from training.config import Config, from_dict
-from training.run import PHASES, Run, prepare_once
+from training.run import Run, prepare_once
+
+STAGES = ("teach", "distill", "finetune")
+"""What is trained as one: all teachers, the student, the student on clicks."""
 
 _LATER: Mapping[str, Sequence[str]] = {
     "teach": ("student", "distill", "finetune"),
     "distill": ("finetune",),
     "finetune": (),
 }
-"""Sections that a phase does not depend on."""
+"""Sections that a stage does not depend on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class Job:
 
     Attributes:
         name: the phase and a digest of what it depends on.
-        phase: teach, distill or finetune.
+        phase: of STAGES.
         run: directory of the run to train it in.
         folder: its own, shared by every point that links to it.
         needs: the job of the phase before.
@@ -73,7 +77,7 @@ def point_of(root: Path, chosen: Mapping[str, Any], config: Config, *, source: P
         chosen: what the point sets.
         config: what that gives.
         source: raw data.
-        until: the last phase that counts; later ones are not trained.
+        until: the last stage that counts; later ones are not trained.
     """
     sections = config.to_dict()
     settings = {**sections, "run": {**sections["run"], "threads": 1}}
@@ -82,27 +86,37 @@ def point_of(root: Path, chosen: Mapping[str, Any], config: Config, *, source: P
     named = from_dict({**settings, "run": {**settings["run"], "name": name}}, f"point {name}")
     run = Run.open(root / "points", named)
     _link(run.directory / "data", _prepared(root, config, source))
+    _link(run.directory / "teacher_logits", root / "teacher_logits")
     jobs = []
-    for phase in PHASES[: PHASES.index(until) + 1]:
-        kept = {section: keys for section, keys in settings.items() if section not in _LATER[phase]}
-        jobs.append(f"{phase}-{_key(kept)}")
-        folder = root / "phases" / jobs[-1] / phase
-        folder.mkdir(parents=True, exist_ok=True)
-        _link(run.directory / phase, folder)
+    for stage in [stage for stage in stages_of(run) if STAGES.index(stage) <= STAGES.index(until)]:
+        kept = {section: keys for section, keys in settings.items() if section not in _LATER[stage]}
+        jobs.append(f"{stage}-{_key(kept)}")
+        for folder in stages_of(run)[stage]:
+            _link(run.directory / folder, root / "phases" / jobs[-1] / folder)
     return Point(chosen=chosen, run=run, jobs=tuple(jobs))
 
 
 def jobs_of(points: Sequence[Point]) -> dict[str, Job]:
     """Name → job, each distinct one once, after what it needs."""
     jobs: dict[str, Job] = {}
-    for depth, phase in enumerate(PHASES):
+    for phase in STAGES:
         for point in points:
-            if depth < len(point.jobs):
-                name, needs = point.jobs[depth], point.jobs[depth - 1] if depth else None
-                run = point.run.directory
-                folder = run.parents[1] / "phases" / name
-                jobs.setdefault(name, Job(name=name, phase=phase, run=run, folder=folder, needs=needs))
+            for needs, name in zip((None, *point.jobs), point.jobs, strict=False):
+                if name.startswith(f"{phase}-"):
+                    run = point.run.directory
+                    folder = run.parents[1] / "phases" / name
+                    jobs.setdefault(name, Job(name=name, phase=phase, run=run, folder=folder, needs=needs))
     return jobs
+
+
+def stages_of(run: Run) -> dict[str, tuple[str, ...]]:
+    """Stage → folders of its phases, of the stages that a run has, in order: teachers may be several, or from elsewhere
+    alone, or learn along with the student; fine-tuning may be left out.
+    """
+    teachers = tuple(run.teach_phase(teacher.name) for teacher in run.own_teachers)
+    before = {"teach": teachers} if teachers and run.config.distill.scheme != "co_train" else {}
+    after = {"finetune": ("finetune",)} if run.config.run.finetune else {}
+    return {**before, "distill": ("distill",), **after}
 
 
 def _prepared(root: Path, config: Config, source: Path | None) -> Path:
@@ -115,6 +129,7 @@ def _prepared(root: Path, config: Config, source: Path | None) -> Path:
 
 def _link(link: Path, target: Path) -> None:
     """A relative link, so that a search can be moved; one that is there leads to the same, being named by a digest."""
+    target.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(Path("..", "..") / target.relative_to(link.parents[2]))
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.conftest import tiny_config
 from training.checkpoint import load_tensors
-from training.config import ConfigError, from_dict, load
+from training.config import Config, ConfigError, from_dict, load
 from training.distill import distill
 from training.finetune import finetune
 from training.progress import console
@@ -142,9 +142,50 @@ def test_a_job_comes_after_what_it_needs_and_is_unfinished_before_it_ran(tmp_pat
     assert ready([distill_job], {teach_job.name}) == [distill_job]
 
 
-def test_a_metric_that_the_phase_does_not_have_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="finetune has no logit_gap"):
-        search_in(tmp_path / "none", metric="logit_gap").run()
+def taught_by(teachers: list[dict[str, Any]], **distill_keys: Any) -> Config:
+    """The base with several teachers and no fine-tuning."""
+    sections = BASE.to_dict()
+    given = {key: sections[key] for key in ("data", "student", "teach")}
+    run = {**sections["run"], "finetune": False}
+    distill_section = {**sections["distill"], "embeddings": "own", **distill_keys}
+    return from_dict({**given, "run": run, "teachers": teachers, "distill": distill_section}, "several")
+
+
+CROSS = {"model": "crossnet", "embedding_size": 4, "layers": 1}
+TWO = [{"name": name, **CROSS} for name in ("a", "b")]
+
+
+def test_teachers_are_one_job_and_their_logits_are_every_points(tmp_path: Path) -> None:
+    axis = Axis(("distill.click_weight",), (0.0, 1.0))
+    base = taught_by(TWO)
+    search = search_in(tmp_path, base=base, axes=(axis,))
+    assert search.judged == "distill"
+    points = [point_of(tmp_path, *each, source=None, until=search.judged) for each in points_of(base, (axis,))]
+    assert [job.phase for job in jobs_of(points).values()] == ["teach", "distill", "distill"]
+    for name in ("teach-a", "teach-b", "teacher_logits"):
+        assert len({(point.run.directory / name).resolve() for point in points}) == 1
+
+
+def test_teachers_that_learn_along_are_no_job(tmp_path: Path) -> None:
+    point = point_of(tmp_path, {}, taught_by(TWO, scheme="co_train"), source=None, until="distill")
+    assert [job.phase for job in jobs_of([point]).values()] == ["distill"]
+
+
+UNJUDGED: list[tuple[Config, dict[str, Any], str]] = [
+    (BASE, {"metric": "logit_gap"}, "finetune has no logit_gap"),
+    (taught_by(TWO), {"until": "teach"}, "2 models of stage teach, expected one"),
+    (taught_by(TWO), {"until": "finetune"}, "no model of stage finetune, expected one"),
+    (taught_by(TWO, train_on_validation=True, select="distillation_loss"), {}, "validation would judge what it taught"),
+]
+
+
+@pytest.mark.parametrize(("base", "changes", "message"), UNJUDGED)
+def test_what_validation_cannot_judge_is_refused_before_anything_is_prepared(
+    base: Config, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    axis = Axis(("distill.click_weight",), (0.0, 1.0))
+    with pytest.raises(ConfigError, match=rf"grid point distill.click_weight=0.0: .*{message}"):
+        search_in(tmp_path / "none", base=base, axes=(axis,), **changes).run()
     assert not (tmp_path / "none").exists()
 
 
