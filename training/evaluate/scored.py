@@ -1,7 +1,8 @@
 """Scored rows: the logits of every model of a run on one part, kept on disk with the digests they belong to.
 
     {part}_logits.npz      meta (JSON: part, data digest, checkpoint digests), clicks [N], groups [N] and logits [N]
-                           per model, float32; those of the click model, where one made the data, float64
+                           per model, float32; those of the click model, where one made the data, and of several
+                           teachers together float64
 
 While the digests are those of the run's checkpoints, the part is not opened again but for the columns a slicing names.
 Price: 4 bytes per row and model.
@@ -107,7 +108,7 @@ def _score(
     logits = {name: teacher.logits(part, rows.ids_NF).numpy() for name, teacher in others.items()}
     logits |= {phase: predict(trained.model, rows.ids_NF).numpy() for phase, trained in models.items()}
     if sum(name.startswith("teach") for name in logits) > 1:
-        logits[TEACHERS] = teacher_logits(logits).astype(np.float32)
+        logits[TEACHERS] = teacher_logits(logits)
     arrays |= {f"logits {name}": each for name, each in logits.items()}
     true_N = prepared.true_probability(part)
     if true_N is not None:
