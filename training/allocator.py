@@ -2,8 +2,8 @@
 
 By default every tensor over some megabytes is mapped from the kernel and given back, and each step pays for a page
 fault per 4 KiB: 45 % of the time of a CIN's step. Here nothing is mapped and the heap is not trimmed. Price: the
-process keeps the memory of its largest step until it ends. Source: mallopt(3). Alternative: another allocator by LD_PRELOAD,
-which whoever starts Python would have to know of.
+process keeps the memory of its largest step until it ends. Source: mallopt(3). Alternative: another allocator by
+LD_PRELOAD, which whoever starts Python would have to know of.
 """
 
 from __future__ import annotations

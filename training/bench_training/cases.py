@@ -87,7 +87,7 @@ def cases(
 
     Tables are updated lazily on the Criteo shape and densely on that of MovieLens, as one would train them.
     """
-    timing = {"repeats": 2, "seconds": 0.3} if quick else {}
+    timing: dict[str, Any] = {"repeats": 2, "seconds": 0.3} if quick else {}
     for shape in shapes:
         for model in models:
             for batch in batches:

@@ -105,9 +105,8 @@ def _objective(case: Case, model: CTRModel, rows: TensorRows) -> Objective:
     fixed = _options(case, 1).model_dump()
     options = DistillOptions(**fixed, click_weight=0.1, logit_weight=921.6)
     teacher = build("crossnet", MODELS["crossnet"], SHAPES[case.shape])
-    taught, seen = (
-        TaughtRows(rows=part, teaching=Known(predict(teacher, part.ids_NF)[:, None])) for part in (rows, few)
-    )
+    known = [Known(predict(teacher, part.ids_NF)[:, None]) for part in (rows, few)]
+    taught, seen = (TaughtRows(rows=part, teaching=each) for part, each in zip((rows, few), known, strict=True))
     return distillation_objective(Distillation(options, model, [teacher]), taught, seen, ["crossnet"])
 
 
