@@ -42,7 +42,8 @@ class DAGFM(DAGModel):
 
     def interact(self, embedded_BFD: Tensor) -> Tensor:
         """Logits [B]."""
-        sums_BS = torch.cat([state_BFD.sum(2, dtype=torch.float32) for state_BFD in self.states(embedded_BFD)], dim=1)
+        own = self.readout.weight.dtype  # a sum in bfloat16 would have three digits
+        sums_BS = torch.cat([state_BFD.sum(2, dtype=own) for state_BFD in self.states(embedded_BFD)], dim=1)
         logits_B1: Tensor = self.readout(sums_BS)
         return logits_B1[:, 0]
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from training.layers.attention import InteractingLayer
 from training.layers.edge_weights import EdgeWeights
 from training.layers.graph_step import GraphStep
+from training.layers.readout import Readout
 from training.models.base import CTRModel, ModelOptions
 from training.models.registry import register
 
@@ -56,7 +57,7 @@ class FiGNN(CTRModel):
         self.edges = EdgeWeights(self.fields, options.embedding_size)
         self.steps = nn.ModuleList(GraphStep(self.fields, self.attention.width) for _ in range(options.layers))
         self.gru = nn.GRUCell(self.attention.width, self.attention.width)
-        self.scores = nn.Linear(self.attention.width, 2)
+        self.scores = Readout(self.attention.width, 2)
         nn.init.xavier_normal_(self.scores.weight)
         nn.init.zeros_(self.scores.bias)
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from training.layers.fm_aggregation import FMAggregation
 from training.layers.neighbourhood import Neighbourhood
+from training.layers.readout import Readout, full_precision
 from training.models.base import CTRModel, ModelOptions
 from training.models.registry import register
 
@@ -62,16 +63,17 @@ class GraphFM(CTRModel):
         self.aggregations = nn.ModuleList(
             FMAggregation(self.fields, width, options.heads, options.attention_size) for width in widths
         )
-        self.readout = nn.Linear(len(widths) * state, 1)
+        self.readout = Readout(len(widths) * state, 1)
         nn.init.xavier_normal_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
     def interact(self, embedded_BFD: Tensor) -> Tensor:
-        """Logits [B]."""
+        """Logits [B]. Rounded to bfloat16 states would choose other neighbours, and most time goes to pairs anyway."""
         state_BFX, means = embedded_BFD, []
-        for neighbourhood, aggregation in zip(self.neighbourhoods, self.aggregations, strict=True):
-            state_BFX = aggregation(state_BFX, neighbourhood(state_BFX))
-            means.append(state_BFX.mean(1))
+        with full_precision():
+            for neighbourhood, aggregation in zip(self.neighbourhoods, self.aggregations, strict=True):
+                state_BFX = aggregation(state_BFX, neighbourhood(state_BFX))
+                means.append(state_BFX.mean(1))
         logits_B1: Tensor = self.readout(torch.cat(means, dim=1))
         return logits_B1[:, 0]
 
