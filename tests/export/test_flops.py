@@ -12,7 +12,6 @@ from export.forms import serving_forms
 from export.graph import to_onnx
 from training.models.fgcnn import FGCNN
 from training.models.fignn import FiGNN
-from training.models.pin import PIN
 from training.models.registry import build, example_options
 
 SIZES = [7, 5, 4, 9, 6]
@@ -77,16 +76,6 @@ def test_fignns_graph_runs_the_edges_from_a_node_to_itself_too_which_weigh_nothi
     assert isinstance(model, FiGNN)
     graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
     more = FIELDS * (3 + len(model.steps) * model.attention.width)
-    assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
-
-
-def test_pins_graph_scales_by_ones_what_the_model_then_scales_by_its_gains() -> None:
-    """The operator normalises all networks' layers with one scale: one multiplication more per unit of them."""
-    torch.manual_seed(0)
-    model = build("pin", example_options("pin"), SIZES).eval()
-    assert isinstance(model, PIN)
-    graph = to_onnx(serving_forms(model, CONTEXT)["full_rows"], CONTEXT, CANDIDATE)
-    more = sum(gain.numel() for gain in model.micro.gains)
     assert executed_multiplications(graph, np.zeros((1, CONTEXT), np.int32), 10) == 10 * (model.flops() + more)
 
 

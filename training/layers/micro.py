@@ -1,13 +1,13 @@
 """Micro-networks: a small perceptron of its own for every pair of fields, with layer normalisation.
 
-    a_0 = x,  a_k = ReLU(g_k ⊙ norm(W_k a_{k-1}) + b_k)        W_k, g_k, b_k of the network's own
-    norm(z) = (z - mean z) / √(var z + ε)                       over the units of a layer
+    z_k = W_k a_{k-1},  a_k = ReLU(g_k ⊙ (z_k - mean) / √(var + ε) + b_k)          a_0 = x
 
-A row's outputs depend on that row alone, which normalisation over a batch would not give. Cost per row and network with
-widths n_0 … n_k: Σ n_{i-1}·n_i + 3·n_i + 3 multiplications (squares, divisions, gains; two means and a root).
-Source: the sub-networks of PIN (Qu et al., TOIS 2018).
+W_k, g_k and b_k are the network's own; mean and variance are those of the units of all networks in a row, so that
+networks of a row keep their sizes relative to each other, and a row depends on itself alone. Cost per row of P networks
+with widths n_0 … n_l: P·Σ (n_{k-1}·n_k + 3·n_k) + 3·l multiplications (squares, divisions, gains; two means and a root
+per layer). Source: the sub-networks of PIN (Qu et al., TOIS 2018), normalised as in its authors' program.
 
-All networks at once: a batched matrix product per layer, networks first.
+All networks at once: a batched matrix product per layer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 
 class MicroNetworks(nn.Module):
-    """Inputs of P networks, [P, B, X] → their outputs [P, B, n_k].
+    """Inputs of P networks, [P, B, X] → their outputs [B, P, n_l].
 
     Args:
         networks: P.
         width: X, n_0.
-        hidden: n_1 … n_k, of at least two units each: a single one is zero when it is normalised.
+        hidden: n_1 … n_l.
     """
 
     def __init__(self, networks: int, width: int, hidden: Sequence[int]) -> None:
@@ -34,23 +34,24 @@ class MicroNetworks(nn.Module):
         self.widths = [width, *hidden]
         shapes = [(networks, before, after) for before, after in pairwise(self.widths)]
         self.weights = nn.ParameterList(torch.empty(shape) for shape in shapes)
-        self.gains = nn.ParameterList(torch.ones(networks, 1, after) for _, _, after in shapes)
-        self.shifts = nn.ParameterList(torch.zeros(networks, 1, after) for _, _, after in shapes)
+        self.gains = nn.ParameterList(torch.ones(networks, after) for _, _, after in shapes)
+        self.shifts = nn.ParameterList(torch.zeros(networks, after) for _, _, after in shapes)
         for weight_PXY in self.weights:
             nn.init.normal_(weight_PXY, std=(2 / weight_PXY.shape[1]) ** 0.5)  # Kaiming's, for each network
 
-    def forward(self, state_PBX: Tensor) -> Tensor:
-        """Outputs [P, B, n_k]."""
-        for weight_PXY, gain_P1Y, shift_P1Y in zip(self.weights, self.gains, self.shifts, strict=True):
-            linear_PBY = torch.bmm(state_PBX, weight_PXY)
-            normal_PBY = nn.functional.layer_norm(linear_PBY, linear_PBY.shape[2:])
-            state_PBX = torch.relu(torch.addcmul(shift_P1Y, normal_PBY, gain_P1Y))
-        return state_PBX
+    def forward(self, inputs_PBX: Tensor) -> Tensor:
+        """Outputs [B, P, n_l]."""
+        state_BPX = inputs_PBX.transpose(0, 1)
+        for weight_PXY, gain_PY, shift_PY in zip(self.weights, self.gains, self.shifts, strict=True):
+            linear_PBY = torch.bmm(state_BPX.transpose(0, 1), weight_PXY)
+            normal_BPY = nn.functional.layer_norm(linear_PBY.transpose(0, 1), gain_PY.shape, gain_PY, shift_PY)
+            state_BPX = torch.relu(normal_BPY)
+        return state_BPX
 
     def multiplications(self) -> int:
-        """P·Σ (n_{i-1}·n_i + 3·n_i + 3)."""
-        return self.networks * sum(before * after + 3 * after + 3 for before, after in pairwise(self.widths))
+        """P·Σ (n_{k-1}·n_k + 3·n_k) + 3·l."""
+        return sum(self.networks * (before * after + 3 * after) + 3 for before, after in pairwise(self.widths))
 
     def parameter_count(self) -> int:
-        """P·Σ (n_{i-1}·n_i + 2·n_i)."""
+        """P·Σ (n_{k-1}·n_k + 2·n_k)."""
         return self.networks * sum(before * after + 2 * after for before, after in pairwise(self.widths))

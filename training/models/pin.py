@@ -5,19 +5,17 @@
 
 Paper: Product-network In Network, in "Product-based neural networks for user response prediction over multi-field
 categorical data" (Qu et al., TOIS 2018). Cost per row with m fields, d dimensions, P = m(m-1)/2 pairs, micro widths
-s_1 … s_k and hidden widths n_1 … n_l: P·d for the products, P·(3d·s_1 + Σ s_{i-1}·s_i) and 3·s_i + 3 for each
-normalisation, P·s_k·n_1 + Σ n_{i-1}·n_i + n_l for the perceptron.
+s_1 … s_k and hidden widths n_1 … n_l: P·d for the products, P·(3d·s_1 + Σ s_{i-1}·s_i) and 3·P·s_i + 3 for
+each normalisation, P·s_k·n_1 + Σ n_{i-1}·n_i + n_l for the perceptron.
 
 The outputs are concatenated (summed, they would be the paper's NIFM, which has no perceptron), and the embeddings reach
-the perceptron by way of the micro-networks alone. Layer normalisation stands between a micro-network's linear map and
-its ReLU, with gains and shifts per network; the paper's other form, normalised over several networks together, is not
-built.
+the perceptron by way of the micro-networks alone. Layer normalisation stands between linear map and ReLU, over all
+micro-networks of a row together as in the authors' program, with gains and shifts of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
 from pydantic import Field as Option
@@ -36,8 +34,8 @@ _INPUTS = 3  # both embeddings and their product
 class PINOptions(ModelOptions):
     """Options of PIN."""
 
-    micro: tuple[Annotated[int, Option(ge=2)], ...] = Option(min_length=1, examples=[(4, 3)])
-    """Widths of each micro-network's layers, two or more: a single unit is zero when it is normalised."""
+    micro: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(4, 3)])
+    """Widths of each micro-network's layers."""
     hidden: tuple[PositiveInt, ...] = Option(min_length=1, examples=[(6, 5)])
     """Widths of the perceptron's hidden layers."""
     dropout: float = Option(default=0.0, ge=0, lt=1)
@@ -65,8 +63,8 @@ class PIN(CTRModel):
         embedded_FBD = embedded_BFD.transpose(0, 1)
         first_PBD = embedded_FBD.index_select(0, self.first_P)
         second_PBD = embedded_FBD.index_select(0, self.second_P)
-        outputs_PBY = self.micro(torch.cat([first_PBD, second_PBD, first_PBD * second_PBD], dim=2))
-        logits_B: Tensor = self.mlp(outputs_PBY.transpose(0, 1).flatten(1))
+        outputs_BPY = self.micro(torch.cat([first_PBD, second_PBD, first_PBD * second_PBD], dim=2))
+        logits_B: Tensor = self.mlp(outputs_BPY.flatten(1))
         return logits_B
 
     def hint_unit(self) -> nn.Linear:
