@@ -7,9 +7,9 @@ it the paper's AutoInt+. Cost per row with m fields, d dimensions, H heads of si
 n_1 … n_k: 4·m·d·Ha + (l-1)·4·m·(Ha)² to project, l·2m²(Ha + H) to attend, m·Ha to read out, Σ n_{i-1}·n_i + n_k for the
 perceptron (n_0 = m·d). The paper's sizes are 3 layers, 2 heads, attention size 32.
 
-Built as the equations are: the published program also puts ReLU on queries, keys and values, some libraries divide by
-√a and add a weight per feature; the paper's equations do none of it. There is one bias for both parts, the
-perceptron's.
+Built as the equations are. The authors' program differs: ReLU on queries, keys, values and residual, products divided
+by √a, layer normalisation of what comes out, and where asked for a weight per feature. There is one bias for both
+parts, the perceptron's.
 """
 
 from __future__ import annotations
