@@ -12,6 +12,7 @@ TRAIN ?=
 BENCH ?=
 TRAFFIC ?=
 LOADTEST ?=
+REPRODUCE ?=
 COMPOSE ?= docker compose -f docker/compose.yaml
 BOTH := --student-bundle $(BUNDLES)/student --teacher-bundle $(BUNDLES)/teacher
 
@@ -20,7 +21,7 @@ export COMPOSE
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-long fmt train export download models bench bench-batching bench-epoch bench-forms bench-native \
+.PHONY: help serve test check check-long fmt train export download models bench bench-batching bench-epoch bench-forms bench-native bench-prepare bench-training reproduce \
   api-docs bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
   compose-up prove-compose dashboards doctor loadtest manifests picture fuzz-native lock clean
@@ -70,6 +71,15 @@ bench-native: .venv/installed  ## the native scorer against onnxruntime and agai
 
 bench-forms: .venv/installed  ## every serving form against full rows, the student against teachers, one core; curves
 	taskset --cpu-list 0 $(BIN)/python -m export.bench_forms
+
+bench-prepare: .venv/installed  ## rows a second of preparing Criteo, two cores, everything included
+	taskset --cpu-list 0,1 $(BIN)/python -m training.bench_prepare
+
+bench-training: .venv/installed  ## rows a second of training every model on two shapes, beside a loop as libraries have it
+	$(BIN)/python -m training.bench_training $(BENCH)
+
+reproduce: .venv/installed  ## both papers' tables and figures on MovieLens-1M; hours, goes on after a kill; REPRODUCE="--only table3"
+	$(BIN)/python -m training reproduce $(REPRODUCE)
 
 bench-workers: $(BUNDLES)/student/CURRENT  ## one worker against two over HTTP: requests/s, CPU time per request
 	$(BIN)/python -m loadtest.bench_workers --student-bundle $(BUNDLES)/student
@@ -152,9 +162,10 @@ prove-durability: .venv/installed  ## kill -9 a service 200 times while clients 
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build
-	for program in fuzz fuzz_table; do \
-	  $(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all service/native/$$program.c -lm \
-	    -o build/$$program && build/$$program $(ITERATIONS) $(SEED) || exit 1; \
+	for program in service/native/fuzz service/native/fuzz_table training/native/fuzz_columns; do \
+	  out=build/$$(basename $$program); \
+	  $(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $$program.c -lm -o $$out && \
+	    $$out $(ITERATIONS) $(SEED) || exit 1; \
 	done
 
 lock: .venv/installed  ## write the installed versions to requirements.lock
@@ -162,12 +173,12 @@ lock: .venv/installed  ## write the installed versions to requirements.lock
 	mv requirements.lock.new requirements.lock
 
 clean:  ## remove everything made here except data
-	rm -rf .venv runs bundles build service/native/*.so
+	rm -rf .venv runs bundles build service/native/*.so training/native/*.so
 
 $(BUNDLES)/student/CURRENT: | .venv/installed
 	$(MAKE) train
 
-.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.[ch])
+.venv/installed: pyproject.toml requirements.lock $(wildcard service/native/*.[ch] training/native/*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar on $(PIP) \
 	  --constraint requirements.lock --editable '.[dev]'
