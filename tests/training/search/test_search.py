@@ -18,7 +18,7 @@ from training.search.command import Search, _Pace
 from training.search.grid import Axis, points_of
 from training.search.plan import jobs_of, point_of
 from training.search.results import Result, best_of, search_table
-from training.search.work import Ended, ready, seconds_of
+from training.search.work import Ended, seconds_of
 from training.teach import teach
 
 SHORT: dict[str, Any] = {"max_epochs": 1, "patience": 1}
@@ -138,8 +138,6 @@ def test_a_job_comes_after_what_it_needs_and_is_unfinished_before_it_ran(tmp_pat
     teach_job, distill_job = jobs_of([point]).values()
     assert (teach_job.needs, distill_job.needs) == (None, teach_job.name)
     assert seconds_of(teach_job) is None
-    assert ready([distill_job, teach_job], set()) == [teach_job]
-    assert ready([distill_job], {teach_job.name}) == [distill_job]
 
 
 def taught_by(teachers: list[dict[str, Any]], **distill_keys: Any) -> Config:
