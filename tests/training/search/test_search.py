@@ -218,7 +218,7 @@ def test_the_time_left_is_that_of_the_finished_phases_of_the_same_kind(found: li
 def test_a_finished_search_tells_its_points_without_training(
     root: Path, found: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.search.work._train_waiting", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr("training.search.work.carry_out", lambda *_: pytest.fail("something was trained"))
     assert [each.validation for each in search_in(root, axes=(NARROWER,)).run()] == [
         each.validation for each in found[:2]
     ]
