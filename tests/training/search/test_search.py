@@ -18,7 +18,7 @@ from training.search.command import Search, _Pace
 from training.search.grid import Axis, points_of
 from training.search.plan import jobs_of, point_of
 from training.search.results import Result, best_of, search_table
-from training.search.work import Ended, seconds_of
+from training.search.work import Ended, seconds_of, train_all
 from training.teach import teach
 
 SHORT: dict[str, Any] = {"max_epochs": 1, "patience": 1}
@@ -133,11 +133,20 @@ def test_points_share_the_phases_that_their_keys_do_not_touch(
     assert tuple(shared(axis, tmp_path).values()) == counts
 
 
-def test_a_job_comes_after_what_it_needs_and_is_unfinished_before_it_ran(tmp_path: Path) -> None:
+def test_a_job_waits_for_what_it_needs_and_is_unfinished_before_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     point = point_of(tmp_path, {}, BASE, source=None, until="distill")
     teach_job, distill_job = jobs_of([point]).values()
     assert (teach_job.needs, distill_job.needs) == (None, teach_job.name)
     assert seconds_of(teach_job) is None
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("training.search.work.carry_out", lambda tasks, *_: given.update(tasks) or [])
+    assert list(train_all(jobs_of([point]), 1)) == []
+    assert {name: task.needs for name, task in given.items()} == {
+        teach_job.name: (),
+        distill_job.name: (teach_job.name,),
+    }
 
 
 def taught_by(teachers: list[dict[str, Any]], **distill_keys: Any) -> Config:
