@@ -45,7 +45,7 @@ def seconds_of(job: Job) -> float | None:
 
 def train_all(jobs: Mapping[str, Job], processes: int) -> Iterator[Ended]:
     """Train what is not finished and yield each job as it ends, those finished before first."""
-    finished = {name for name, job in jobs.items() if seconds_of(job) is not None}
+    finished = [name for name, job in jobs.items() if seconds_of(job) is not None]  # in their order
     for name in finished:
         yield Ended(job=jobs[name], seconds=0.0)
     tasks = {
