@@ -13,6 +13,8 @@ BENCH ?=
 TRAFFIC ?=
 LOADTEST ?=
 REPRODUCE ?=
+SEARCH ?=
+BY ?= item_id:seen
 COMPOSE ?= docker compose -f docker/compose.yaml
 BOTH := --student-bundle $(BUNDLES)/student --teacher-bundle $(BUNDLES)/teacher
 
@@ -21,7 +23,7 @@ export COMPOSE
 export CTR_BUNDLES := $(BUNDLES)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-long fmt train export download models bench bench-batching bench-epoch bench-forms bench-native bench-prepare bench-training reproduce \
+.PHONY: help serve test check check-long fmt train export download models bench bench-batching bench-epoch bench-forms bench-native bench-prepare bench-training reproduce search slices \
   api-docs bench-report bench-told bench-workers traffic prove-assignment prove-statistics prove-truth prove-stickiness prove-auto-stop prove-shadow \
   prove-shadow-core prove-swap prove-teacher prove-feedback prove-durability \
   compose-up prove-compose dashboards doctor loadtest manifests picture fuzz-native lock clean
@@ -41,7 +43,8 @@ check: .venv/installed  ## lint, format, types, import contracts, tests
 	$(BIN)/mypy
 	$(BIN)/mypy docker/grafana/boards
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long" --numprocesses 2 tests/training tests/export
+	$(BIN)/pytest -m "not long" --ignore tests/training --ignore tests/export
 
 check-long: .venv/installed  ## the tests that `make test` leaves out: benches and proofs in small
 	$(BIN)/pytest -m long
@@ -75,8 +78,14 @@ bench-forms: .venv/installed  ## every serving form against full rows, the stude
 bench-prepare: .venv/installed  ## rows a second of preparing Criteo, two cores, everything included
 	taskset --cpu-list 0,1 $(BIN)/python -m training.bench_prepare
 
-bench-training: .venv/installed  ## rows a second of training every model on two shapes, beside a loop as libraries have it
+bench-training: .venv/installed  ## rows/s and memory of training, every model on two shapes; BENCH=--quick; an hour, quiet machine
 	$(BIN)/python -m training.bench_training $(BENCH)
+
+search: .venv/installed  ## a small grid, chosen on validation: SEARCH="--set finetune.learning_rate=1e-3,2e-3 --jobs 2"
+	$(BIN)/python -m training search $(SEARCH)
+
+slices: .venv/installed  ## the run's models on validation rows by slice, with pictures: BY=gender,item_id:seen
+	$(BIN)/python -m training evaluate --part validation --by $(BY)
 
 reproduce: .venv/installed  ## both papers' tables and figures on MovieLens-1M; hours, goes on after a kill; REPRODUCE="--only table3"
 	$(BIN)/python -m training reproduce $(REPRODUCE)
