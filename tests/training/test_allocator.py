@@ -11,8 +11,8 @@ import resource, sys, torch
 from training.allocator import keep_freed_memory
 kept = sys.argv[1] == "kept" and keep_freed_memory()
 def step():
-    torch.ones(4_000_000).sum()
-for _ in range(40):  # an aligned buffer fits into a hole only beside another: some more are made first
+    torch.ones(10_000_000).sum()
+for _ in range(25):  # an aligned buffer fits into a hole only beside another: some more are made first
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
