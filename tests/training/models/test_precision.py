@@ -40,8 +40,8 @@ def test_a_logit_has_float32_digits_when_matrix_products_are_bfloat16(name: str)
 
 @pytest.mark.parametrize("name", names())
 def test_gradients_in_bfloat16_point_where_those_of_float32_do(name: str) -> None:
-    """To 2^-8 or so, but for units of ReLU and neighbours of GraphFM that are next to their threshold: one that switches
-    takes its row, or a tenth of so small a model, along.
+    """To 2^-8 or so, but for units of ReLU and neighbours of GraphFM that are next to their threshold: one that
+    switches takes its row, or a tenth of so small a model, along.
     """
     (logits_B, exact), (rounded_B, rounded) = (logits_and_gradients(name, bfloat16=each) for each in (False, True))
     assert (logits_B - rounded_B).abs().quantile(0.9) < 0.1 * logits_B.std()
