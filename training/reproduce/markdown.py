@@ -45,6 +45,8 @@ def _lines(report: Plain, pictures: Mapping[str, str], command: str) -> Iterator
             yield ""
         yield from _table(table["rows"])
         yield from _notes(table["rows"])
+    if "figure3" in pictures:
+        yield from ("", "## KD-DAGFM, Figure 3: distilling, epoch by epoch", "", f"![Figure 3]({pictures['figure3']})")
 
 
 def _table(rows: list[Plain]) -> Iterator[str]:
