@@ -56,7 +56,7 @@ class CompressedInteraction(nn.Module):
         state_BDH, total_B = base_BDF, torch.zeros_like(base_BFD[:, 0, 0])
         for layer, readout_H in enumerate(readouts):
             state_BDH = self._next(layer, state_BDH, base_BDF)
-            total_B = total_B + (state_BDH.sum(1, dtype=torch.float32) * readout_H).sum(1)
+            total_B = total_B + (state_BDH.sum(1, dtype=self.readout.dtype) * readout_H).sum(1)
         folded_IF = torch.tensordot(last_readout_H, self.weights[-1], dims=1)
         last_B: Tensor = ((state_BDH @ folded_IF) * base_BDF).sum((1, 2))
         return total_B + last_B
