@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -56,6 +57,15 @@ def test_a_model_without_context_fields_exports_too(name: str) -> None:
     model = model_of(name, SIZES)
     scorer = OnnxScorer(to_onnx(FullRows(model), 0, len(SIZES)))
     assert check_parity(model, scorer, 0, "full_rows") <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "options"), [("cin", {}), ("xdeepfm", {"hidden": [3]})])
+def test_maps_of_equal_number_are_not_taken_for_one_another(name: str, options: dict[str, Any]) -> None:
+    """A vector times a square cuboid: rewriting an export may contract another axis of the same length."""
+    torch.manual_seed(0)
+    model = build(name, {"embedding_size": 4, "maps": [3, 3], **options}, SIZES).eval()
+    scorer = OnnxScorer(to_onnx(FullRows(model), CONTEXT_FIELDS, len(SIZES) - CONTEXT_FIELDS))
+    assert check_parity(model, scorer, CONTEXT_FIELDS, "full_rows") <= 1e-5
 
 
 def test_a_graph_of_other_weights_is_refused_with_form_n_and_gap() -> None:

@@ -57,7 +57,8 @@ class CompressedInteraction(nn.Module):
         for layer, readout_H in enumerate(readouts):
             state_BDH = self._next(layer, state_BDH, base_BDF)
             total_B = total_B + (state_BDH.sum(1, dtype=self.readout.dtype) * readout_H).sum(1)
-        folded_IF = torch.tensordot(last_readout_H, self.weights[-1], dims=1)
+        # Not tensordot: the exporter rewrites it to a product that contracts I in the place of H where both are equal.
+        folded_IF = (last_readout_H[:, None, None] * self.weights[-1]).sum(0)
         last_B: Tensor = ((state_BDH @ folded_IF) * base_BDF).sum((1, 2))
         return total_B + last_B
 
