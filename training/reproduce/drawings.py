@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,12 @@ def _dot(axes: Axes, spread: Plain, height: float) -> None:
     axes.errorbar(spread["mean"], height, xerr=spread["deviation"] or 0.0, fmt="o", color=OURS, markersize=6, capsize=3)
 
 
-def _legend(axes: Axes, *, published: bool) -> None:
+def _legend(axes: Axes, *, published: bool, place: str = "best") -> None:
     axes.plot([], [], "o", color=OURS, label="mean ± standard deviation")
     axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
     if published:
         axes.plot([], [], "D", color=THEIRS, markerfacecolor="none", label="published")
-    axes.legend(loc="best", fontsize=8)
+    axes.legend(loc=place, fontsize=8)
 
 
 def _cost(table: Plain) -> Figure:
@@ -82,13 +83,32 @@ def _cost(table: Plain) -> Figure:
             axes.plot([row["flops"]] * 2, [theirs["auc"], ours], "-", color=QUIET, linewidth=0.8)
             axes.plot(row["flops"], theirs["auc"], "D", color=THEIRS, markerfacecolor="none", markersize=5)
         axes.errorbar(row["flops"], ours, yerr=row["auc"]["deviation"] or 0.0, fmt="o", color=OURS, capsize=3)
-        axes.annotate(row["label"], (row["flops"], ours), xytext=(6, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
+    axes.margins(x=0.12)
+    for row, height in zip(table["rows"], _label_heights(table["rows"]), strict=True):
+        place = (row["flops"], height)
+        axes.annotate(row["label"], place, xytext=(8, -3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("multiplications per row")
     axes.set_ylabel("test AUC")
     axes.grid(alpha=0.3)
-    _legend(axes, published=True)
+    _legend(axes, published=True, place="lower right")
     return figure
+
+
+def _label_heights(rows: Sequence[Plain]) -> list[float]:
+    """Where each row's label stands: at its point, or as far above it as labels of like FLOPs need not to overlap."""
+    means: list[float] = [row["auc"]["mean"] for row in rows]
+    shown = means + [row["published"]["auc"] for row in rows if row["published"] is not None]
+    room = max(max(shown) - min(shown), 1e-3) / 36
+    heights = list(means)
+    placed: list[int] = []
+    for number in sorted(range(len(rows)), key=means.__getitem__):
+        for other in placed:
+            near = abs(math.log10(rows[number]["flops"] / rows[other]["flops"])) < 0.6  # noqa: PLR2004 - a label's width
+            if near and heights[number] - heights[other] < room:
+                heights[number] = heights[other] + room
+        placed.append(number)
+    return heights
 
 
 def _depths(table: Plain) -> Figure:
@@ -125,7 +145,7 @@ def _curves(gaps: Curves) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean squared gap")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
