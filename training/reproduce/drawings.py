@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -64,7 +64,7 @@ def _dot(axes: Axes, spread: Plain, height: float) -> None:
     axes.errorbar(spread["mean"], height, xerr=spread["deviation"] or 0.0, fmt="o", color=OURS, markersize=6, capsize=3)
 
 
-def _legend(axes: Axes, *, published: bool, place: str = "best") -> None:
+def _legend(axes: Axes, *, published: bool, place: Literal["best", "lower right"] = "best") -> None:
     axes.plot([], [], "o", color=OURS, label="mean ± standard deviation")
     axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
     if published:
