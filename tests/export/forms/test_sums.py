@@ -29,6 +29,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("dcn", {"hidden": [6], "layers": 1}),
     ("dcn", {"hidden": [6, 5], "layers": 3}),
     ("dcnv2", {"hidden": [6, 5], "layers": 3}),
+    ("crossnet", {"layers": 2}),
+    ("crossnet", {"layers": 4}),
+    ("cin", {"maps": [5, 3]}),
+    ("cin", {"maps": [5, 3, 4, 2]}),
+    ("xdeepfm", {"maps": [5, 3, 4], "hidden": [6]}),
+    ("xdeepfm", {"maps": [5, 3], "hidden": [6, 5, 4]}),
 ]
 
 
@@ -60,12 +66,33 @@ def test_without_context_fields_only_whole_rows_are_left(name: str, options: dic
     assert set(serving_forms(model_of(name, options), 0)) == {"full_rows"}
 
 
-@pytest.mark.parametrize("options", [{"layers": 1}, {"layers": 2, "structure": "stacked"}])
-def test_a_single_cross_layer_or_one_under_a_perceptron_has_no_form_of_its_own(options: dict[str, Any]) -> None:
-    assert set(serving_forms(model_of("dcnv2", {"hidden": [6], **options}), 3)) == {"full_rows"}
+SINGLE: list[tuple[str, dict[str, Any]]] = [
+    ("crossnet", {"layers": 1}),
+    ("cin", {"maps": [5]}),
+    ("xdeepfm", {"maps": [5], "hidden": [6]}),
+    ("dcnv2", {"hidden": [6], "layers": 1}),
+    ("dcnv2", {"hidden": [6], "layers": 2, "structure": "stacked"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SINGLE)
+def test_a_single_layer_or_one_under_a_perceptron_has_no_form_of_its_own(name: str, options: dict[str, Any]) -> None:
+    assert set(serving_forms(model_of(name, options), 3)) == {"full_rows"}
+
+
+def cin_cost() -> tuple[int, int]:
+    """Maps 5, 3, 4: the first layer's pairs, one later layer, the folded last one; pooled maps of the first two."""
+    once = CONTEXT**2 * DIMENSION * (1 + 5) + 5 * FX * CONTEXT * DIMENSION
+    once += 3 * 5 * CONTEXT * DIMENSION + 3 * CONTEXT * DIMENSION
+    pairs = FX * (FX + 1) // 2
+    each = DIMENSION * (pairs + 5 * pairs + 5 * FX) + 5 * DIMENSION
+    each += DIMENSION * (3 * 5 + FX * (5 + 3 * 5)) + 3 * DIMENSION
+    each += DIMENSION * (3 * FX + 3 + 3)
+    return once, each
 
 
 # once, each: by hand
+CROSSNET_COST = (2 * X * XC, 2 * X * XX + X + (X * X + X) + X + 2 * X)
 FM_COST = (DIMENSION + XC + 1, 2 * (DIMENSION + XX))
 MLP_COST = (6 * XC, 6 * XX + 6 * 5 + 5)
 COSTS: list[tuple[str, dict[str, Any], int, int]] = [
@@ -77,12 +104,10 @@ COSTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("wide_deep", {"hidden": [6, 5]}, *MLP_COST),
     ("deepfm", {"hidden": [6, 5]}, FM_COST[0] + MLP_COST[0], FM_COST[1] + MLP_COST[1]),
     ("dcn", {"hidden": [6, 5], "layers": 3}, 4 * XC + MLP_COST[0], 4 * XX + 4 + MLP_COST[1]),
-    (
-        "dcnv2",
-        {"hidden": [6, 5], "layers": 3},
-        2 * X * XC + MLP_COST[0],
-        2 * X * XX + X + (X * X + X) + X + 2 * X + MLP_COST[1],
-    ),
+    ("dcnv2", {"hidden": [6, 5], "layers": 3}, CROSSNET_COST[0] + MLP_COST[0], CROSSNET_COST[1] + MLP_COST[1]),
+    ("crossnet", {"layers": 3}, *CROSSNET_COST),
+    ("cin", {"maps": [5, 3, 4]}, *cin_cost()),
+    ("xdeepfm", {"maps": [5, 3, 4], "hidden": [6, 5]}, cin_cost()[0] + MLP_COST[0], cin_cost()[1] + MLP_COST[1]),
 ]
 
 
