@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import torch
@@ -47,11 +46,6 @@ def carry_out(store: Store, training: Training) -> Outcome:
     (phase.folder / "last.safetensors").unlink(missing_ok=True)  # the largest file, and of no use any more
     store.finish(training, outcome)
     return outcome
-
-
-def discard(store: Store, training: Training) -> None:
-    """Forget a training, so that it is made again."""
-    shutil.rmtree(store.folder(training), ignore_errors=True)
 
 
 def _phase(store: Store, training: Training) -> Phase:
