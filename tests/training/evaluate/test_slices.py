@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,11 +61,18 @@ def test_rows_are_cold_rare_or_warm_by_the_training_rows_of_their_value(prepared
 
 
 def test_values_outside_the_vocabulary_are_cold_however_many_training_rows_share_their_id(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, tmp_path: Path
 ) -> None:
-    columns = {"validation": np.array([0, 1, 2, 3, 4]), "train": np.array([1] * 50 + [2] * 50 + [3] * 5)}
-    monkeypatch.setattr(Prepared, "column", lambda _prepared, part, _field: columns[part])
-    found = slices(Slicing("user_id", seen=True), prepared, "validation", 12)
+    """On prepared rows whose users are replaced."""
+    directory = tmp_path / "replaced"
+    shutil.copytree(prepared.directory, directory)
+    users = {"validation": [0, 1, 2, 3, 4], "train": [1] * 50 + [2] * 50 + [3] * 5}
+    position = [field.name for field in prepared.encoder.schema.fields].index("user_id")
+    for part, column in users.items():
+        ids_NF = np.array(prepared.rows(part).ids_NF[: len(column)])
+        ids_NF[:, position] = column
+        np.save(directory / f"{part}_ids.npy", ids_NF)
+    found = slices(Slicing("user_id", seen=True), open_prepared(directory), "validation", 12)
     assert {name.partition(":")[0]: np.flatnonzero(mask).tolist() for name, mask in found} == {
         "cold": [1, 4],
         "rare": [3],
