@@ -1,1 +1,1 @@
-"""Compiled parts of preparing data. Optional: without a C compiler the same is done in Python, more slowly."""
+"""Compiled parts of training. Optional: without a C compiler Python and torch do the same, more slowly."""
