@@ -22,6 +22,7 @@ from training.allocator import keep_freed_memory
 from training.averaging import average_of, kept_modules
 from training.config import FitOptions
 from training.data.batches import TensorRows, epoch_batches
+from training.denormals import denormals_flushed
 from training.events import EventLog, Pace
 from training.models.base import CTRModel
 from training.objective import Objective
@@ -36,6 +37,7 @@ class DivergedError(RuntimeError):
     """The loss is no longer finite."""
 
 
+@denormals_flushed()
 def fit(
     model: CTRModel,
     train: TensorRows,
