@@ -22,8 +22,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "dagfm_outer": {**_D, "layers": 3},
     "dagfm_inner": {**_D, "layers": 3},
 }
-"""Students are distilled from a CrossNet whose logits are cached; the others are trained on clicks. AutoInt's heads share
-out d numbers, as in the library that was fastest with it, DeepCTR-Torch."""
+"""Students are distilled from a CrossNet whose logits are cached; the others are trained on clicks. AutoInt's heads
+share out d numbers, as in the library that was fastest with it, DeepCTR-Torch."""
 STUDENTS = ("dagfm_outer", "dagfm_inner")
 
 _MOVIELENS = (6042, 4, 9, 23, 3441, 3885, 83)

@@ -49,7 +49,9 @@ def teachers_and_students(settings: Settings) -> Table:
 def ensembles(settings: Settings) -> Table:
     """Table 4: one teacher, three, six; of several architectures (M) or on several partitions (D).
 
-    Ensembles are compared with the one teacher, their students with its student.
+    Ensembles are compared with the one teacher, their students with its student. Teachers on partitions were trained
+    on most validation clicks, so that a student's validation AUC is theirs rather than its own: 0.928 where test has
+    0.907, rising to the last epoch. Their students are stopped by the distillation loss, as the paper proposes.
     """
     groups: Mapping[str, Sequence[Recipe]] = {
         "1T": (direct(settings, settings.study.best_teacher),),
@@ -62,8 +64,9 @@ def ensembles(settings: Settings) -> Table:
     for name, teachers in groups.items():
         alone = name == "1T"
         teacher, student = None if alone else "1T", "1T" if alone else "1T → DNN"
+        stopping = {"select": "distillation_loss"} if name.endswith("(D)") else {}
         rows.append(Row(label=name, members=tuple(teachers), against=teacher, published_gap=ECKD_TABLE_4.get(name)))
-        rows.append(_gap(f"{name} → DNN", softly(settings, teachers, "dnn"), student, ECKD_TABLE_4))
+        rows.append(_gap(f"{name} → DNN", softly(settings, teachers, "dnn", **stopping), student, ECKD_TABLE_4))
     return Table(name="eckd4", title="ECKD, Table 4: ensembles of teachers", rows=tuple(rows))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.__main__ import MOVIELENS_STUDY
 from training.config import ConfigError
 from training.metrics import auc
 from training.objective import predict
@@ -16,7 +17,7 @@ from training.reproduce.command import Reproduction, tables_of
 from training.reproduce.measure import Measure
 from training.reproduce.rows import Table
 from training.run import prepare_once
-from training.study.settings import Settings, settings_of
+from training.study.settings import Settings, load_settings, settings_of
 from training.study.store import Store
 
 FIT = {"learning_rate": 3e-3, "weight_decay": 1e-6, "batch_size": 512, "max_epochs": 1, "patience": 1}
@@ -122,3 +123,12 @@ def test_two_tables_share_what_both_take(reproduction: Reproduction) -> None:
 def test_settings_without_a_model_that_a_table_takes_are_refused(reproduction: Reproduction) -> None:
     with pytest.raises(ConfigError, match=r"\[models.fmfm\] is missing"):
         tables_of(reproduction.settings, ["table3"])
+
+
+def test_validation_clicks_that_a_teacher_was_trained_on_choose_no_epoch_of_its_student() -> None:
+    settings = load_settings(MOVIELENS_STUDY)
+    tables = tables_of(settings, [])
+    recipes = [recipe for table in tables for row in table.rows for recipe in row.members]
+    taught = [recipe for recipe in recipes if any(teacher.partition for teacher in recipe.teachers)]
+    assert taught
+    assert {getattr(recipe.fit, "select", None) for recipe in taught} == {"distillation_loss"}
