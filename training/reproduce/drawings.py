@@ -6,10 +6,11 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from service.bundle import replace_file
 
@@ -17,6 +18,8 @@ Plain = Mapping[str, Any]
 Curves = Mapping[str, Sequence[float]]
 
 OURS, THEIRS, QUIET = "#1f6f8b", "#d1495b", "0.6"
+_TICKS = 6
+"""More labels of four decimals run into each other."""
 
 
 def draw(report: Plain, gaps: Curves, folder: Path) -> dict[str, str]:
@@ -52,10 +55,12 @@ def _dots(table: Plain) -> Figure:
             if row["published"] is not None:
                 axes.plot(row["published"][name], height, "D", color=THEIRS, markersize=5, markerfacecolor="none")
         axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
         axes.grid(axis="x", alpha=0.3)
     left.set_yticks(range(len(rows)), [row["label"] for row in rows])
     left.invert_yaxis()
-    _legend(left, published=any(row["published"] for row in rows))
+    _explain(left, published=any(row["published"] for row in rows))
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
@@ -64,12 +69,12 @@ def _dot(axes: Axes, spread: Plain, height: float) -> None:
     axes.errorbar(spread["mean"], height, xerr=spread["deviation"] or 0.0, fmt="o", color=OURS, markersize=6, capsize=3)
 
 
-def _legend(axes: Axes, *, published: bool, place: Literal["best", "lower right"] = "best") -> None:
+def _explain(axes: Axes, *, published: bool) -> None:
+    """What a legend tells of the marks."""
     axes.plot([], [], "o", color=OURS, label="mean ± standard deviation")
     axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
     if published:
         axes.plot([], [], "D", color=THEIRS, markerfacecolor="none", label="published")
-    axes.legend(loc=place, fontsize=8)
 
 
 def _cost(table: Plain) -> Figure:
@@ -91,7 +96,8 @@ def _cost(table: Plain) -> Figure:
     axes.set_xlabel("multiplications per row")
     axes.set_ylabel("test AUC")
     axes.grid(alpha=0.3)
-    _legend(axes, published=True, place="lower right")
+    _explain(axes, published=True)
+    axes.legend(loc="lower right", fontsize=8)
     return figure
 
 
@@ -130,7 +136,7 @@ def _depths(table: Plain) -> Figure:
         axes.set_xlabel("propagation layers")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(series), fontsize=8)
     return figure
 
 
