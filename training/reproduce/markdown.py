@@ -10,7 +10,7 @@ Plain = Mapping[str, Any]
 _HEAD = (
     "Test figures: mean ± sample standard deviation over the seeds. *published* is what the paper prints for this data "
     "set; *theirs* is a difference that the paper prints for another one, for its sign and size. *Δ* is the difference "
-    "to the row named, seed by seed, with its two-tailed paired t-test. FLOPs are multiplications per row (a "
+    "to the row in *less*, seed by seed, with its two-tailed paired t-test. FLOPs are multiplications per row (a "
     "multiply-add counts once), parameters those beside the embedding table, latency that of onnxruntime on one thread "
     "for one context with N candidates."
 )
@@ -36,6 +36,9 @@ def _lines(report: Plain, pictures: Mapping[str, str], command: str) -> Iterator
     yield f"Made by `{command}` on {machine['cores']} cores ({machine['processor']})."
     yield ""
     yield _HEAD
+    if report["remark"]:
+        yield from ("", report["remark"].strip())
+    yield from _claims(report["claims"])
     for name, table in report["tables"].items():
         yield ""
         yield f"## {table['title']}"
@@ -49,6 +52,14 @@ def _lines(report: Plain, pictures: Mapping[str, str], command: str) -> Iterator
         yield from ("", "## KD-DAGFM, Figure 3: distilling, epoch by epoch", "", f"![Figure 3]({pictures['figure3']})")
 
 
+def _claims(claims: list[Plain]) -> Iterator[str]:
+    if not claims:
+        return
+    yield from ("", "## What holds", "", "| claim | found | holds |", "|---|---|---|")
+    for claim in claims:
+        yield f"| {claim['claim']} | {claim['found']} | {claim['holds']} |"
+
+
 def _table(rows: list[Plain]) -> Iterator[str]:
     """Columns that no row has anything for are left out."""
     columns: Mapping[str, Callable[[Plain], str]] = {
@@ -56,6 +67,7 @@ def _table(rows: list[Plain]) -> Iterator[str]:
         "AUC": lambda row: _spread(row.get("auc")),
         "log loss": lambda row: _spread(row.get("log_loss")),
         "published": _published,
+        "less": lambda row: row["against"]["label"] if row.get("against") else "",
         "Δ AUC": lambda row: _difference(row, "auc"),
         "Δ log loss": lambda row: _difference(row, "log_loss"),
         "theirs": _published_gap,

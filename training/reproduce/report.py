@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.models.registry import build
+from training.reproduce.claims import claims
 from training.reproduce.measure import Figures, Measure
 from training.reproduce.published import Scores
 from training.reproduce.rows import Row, Table
@@ -21,12 +22,15 @@ Plain = dict[str, Any]
 def report(settings: Settings, tables: Sequence[Table], measure: Measure, latencies: Mapping[str, Plain]) -> Plain:
     """Everything measured so far; rows that no seed has finished are listed as missing."""
     meta = measure.store.prepared.meta
+    told = {table.name: _table(settings, table, measure, latencies) for table in tables}
     return {
         "study": settings.study.name,
         "data": {key: meta[key] for key in ("name", "digest", "rows", "click_rate", "vocabulary_sizes")},
         "seeds": list(settings.study.seeds),
         "machine": machine(),
-        "tables": {table.name: _table(settings, table, measure, latencies) for table in tables},
+        "remark": settings.study.remark,
+        "claims": claims(told),
+        "tables": told,
     }
 
 

@@ -44,6 +44,8 @@ class StudyOptions(BaseModel):
     """β of eq. 9 in ECKD's Table 2."""
     depths: tuple[PositiveInt, ...] = (1, 2, 3, 4, 5, 6)
     """Propagation layers of KD-DAGFM's Figure 4."""
+    remark: str = ""
+    """What the report says of all rows at once, in Markdown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
         "best_teacher": "dcn",
         "hint_weight": 1e-4,
         "depths": [1, 2],
+        "remark": "All of them are small.",
     },
     "data": {"set": "synthetic", "rows": 4_000, "users": 100, "items": 50},
     "fit": FIT,
@@ -99,6 +100,8 @@ def test_the_report_has_every_row_its_note_and_its_pictures(reproduction: Reprod
         assert len(row["auc"]["values"]) == 2
         assert f"| {row['label']} | {row['auc']['mean']:.4f} ± {row['auc']['deviation']:.4f} |" in page
     assert "- **inner, 1**: Few rows." in page
+    assert "\nAll of them are small.\n" in page
+    assert "## What holds" not in page, "no claim is about depths"
     assert "](figure4.png)" in page
     assert (tmp_path / "figure4.png").read_bytes().startswith(b"\x89PNG")
 

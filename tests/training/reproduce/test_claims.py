@@ -1,0 +1,75 @@
+from typing import Any
+
+import pytest
+
+from training.reproduce.claims import claims
+
+
+def row(label: str, auc: float = 0.9, **more: Any) -> dict[str, Any]:
+    figures = {"auc": {"mean": auc}, "log_loss": {"mean": 0.3}}
+    return {"label": label, "seeds": [1, 2], "published": None, "flops": 4032, **figures, **more}
+
+
+def published(auc: float) -> dict[str, float]:
+    return {"auc": auc, "log_loss": 0.3}
+
+
+def against(label: str, auc: float, log_loss: float, p: float | None) -> dict[str, Any]:
+    return {"label": label, "auc": {"difference": auc, "p": p}, "log_loss": {"difference": log_loss, "p": p}}
+
+
+def told(name: str, *rows: dict[str, Any]) -> list[tuple[str, str]]:
+    """(found, holds) of every claim on one table."""
+    return [(claim["found"], claim["holds"]) for claim in claims({name: {"rows": list(rows)}})]
+
+
+@pytest.mark.parametrize(("auc", "holds"), [(0.8991, "yes"), (0.8989, "no")])
+def test_the_row_that_is_farthest_below_its_published_figure_decides(auc: float, holds: str) -> None:
+    rows = (row("FmFM", 0.95, published=published(0.9)), row("FwFM", auc, published=published(0.9)), row("ours", 0.1))
+    assert told("table3", *rows) == [(f"2 rows, from FwFM {auc - 0.9:+.4f} to FmFM +0.0500", holds)]
+
+
+@pytest.mark.parametrize(
+    ("auc", "log_loss", "holds"),
+    [(-0.0003, 0.0005, "yes"), (-0.0004, 0.0, "no"), (0.0, 0.0006, "no"), (0.001, -0.001, "yes")],
+)
+def test_a_student_imitates_its_teacher_in_auc_and_in_log_loss(auc: float, log_loss: float, holds: str) -> None:
+    (found, verdict), (_, alone) = told("table3", row("KD-DAGFM-inner", against=against("CIN", auc, log_loss, 0.5)))
+    assert verdict == alone == holds
+    assert f"{auc:+.5f}" in found
+
+
+def test_students_are_averaged_over_both_tables_and_the_farthest_is_named() -> None:
+    inner = row("KD-DAGFM-inner", against=against("CIN", -0.0001, 0.0, 0.5))
+    plus = row("xDeepFM → DAGFM+", against=against("xDeepFM", -0.0006, 0.0006, 0.5))
+    tuned = row("xDeepFM → DAGFM+, fine-tuned", against=against("xDeepFM", 0.1, -0.1, 0.5))
+    found = claims({"table3": {"rows": [inner]}, "table5": {"rows": [plus, tuned]}})
+    (told,) = [claim for claim in found if "over students" in claim["claim"]]
+    assert told["holds"] == "no"
+    assert told["found"] == "AUC -0.00035, log loss +0.00030; 2 students, the farthest xDeepFM → DAGFM+ -0.00060"
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "holds"),
+    [(0.001, 0.049, "yes"), (0.001, 0.05, "not shown"), (-0.001, 0.01, "the reverse"), (0.001, None, "not shown")],
+)
+def test_better_is_what_the_paired_test_says(difference: float, p: float | None, holds: str) -> None:
+    gated = row("3T → DNN, gated", against=against("3T → DNN, averaged", difference, -difference, p))
+    ((found, verdict),) = told("eckd_figure3", gated)
+    assert verdict == holds
+    assert ("p =" in found) == (p is not None)
+
+
+@pytest.mark.parametrize(
+    ("auc", "flops", "holds"),
+    [(0.9020, 4032, ["yes", "yes"]), (0.9001, 4032, ["yes", "no"]), (0.95, 4033, ["no", "no"])],
+)
+def test_the_student_is_held_against_auc_and_flops(auc: float, flops: int, holds: list[str]) -> None:
+    fine_tuned = row("KD-DAGFM_FT-outer", auc, flops=flops, against=None)
+    assert [verdict for _, verdict in told("table3", fine_tuned)] == holds
+
+
+def test_rows_that_are_not_finished_or_not_asked_for_claim_nothing() -> None:
+    unfinished = {"label": "KD-DAGFM_FT-outer", "seeds": [], "published": None}
+    assert told("table3", unfinished) == []
+    assert claims({}) == []
