@@ -8,9 +8,7 @@ STUDY/report/         report.md, report.json, a picture per table
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from training.progress import console
 from training.reproduce.drawings import draw
 from training.reproduce.eckd import ablation, ensembles, schemes, sizes, teachers_and_students
 from training.reproduce.kd_dagfm import figure_4, figure_5, further_models, table_2, table_3, table_5
+from training.reproduce.latencies import latencies
 from training.reproduce.markdown import markdown
 from training.reproduce.measure import Measure
 from training.reproduce.report import report
@@ -133,14 +132,7 @@ class Reproduction:
             for training in row.trainings(seed)
             if len(row.members) == 1 and self.store.outcome(training) is not None
         }
-        path = self.store.directory / "latencies.json"
-        kept = json.loads(path.read_bytes()) if path.exists() else {}
-        missing = {label: where for label, where in paths.items() if kept.get(label, {}).get("checkpoint") != where}
-        if missing:
-            found = _time(self.store.prepared.directory, missing)
-            kept |= {label: {**each, "checkpoint": missing[label]} for label, each in found.items()}
-            replace_file(path, json_bytes(kept, indent=2))
-        return {label: kept[label] for label in paths}
+        return latencies(self.store, paths, os.getloadavg()[0])
 
     def _gaps(self) -> dict[str, list[float]]:
         """Figure 3: the squared gap on validation after each epoch, of Table 2's students with the first seed."""
@@ -154,15 +146,6 @@ class Reproduction:
                 if training.recipe.teachers and self.store.outcome(training) is not None:
                     curves[row.label] = [epoch["validation_logit_gap"] for epoch in self.store.epochs(training)]
         return curves
-
-
-def _time(data: Path, checkpoints: Mapping[str, str]) -> dict[str, Any]:
-    """Ask the export for timings, in a process of its own: training imports nothing of it."""
-    asked = json.dumps({"data": str(data), "checkpoints": checkpoints})
-    command = [sys.executable, "-m", "export.latencies"]
-    done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 class _Clock:
