@@ -1,15 +1,15 @@
 """ECKD (CIKM 2020): Tables 2, 3, 4 and 6 and Figure 3, with a DNN as the student; the paper has Avazu and Criteo.
 
-Differences printed beside ours are Avazu's, student less what the row is compared with.
+Beside rows on other data stand Avazu's differences, student less what the row is compared with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.reproduce.published import ECKD_TABLE_2, ECKD_TABLE_3, ECKD_TABLE_4, ECKD_TABLE_6, Scores
+from training.reproduce.published import Printed
 from training.reproduce.recipes import direct, on_partitions, six, six_kinds, softly, three
-from training.reproduce.rows import Row, Table
+from training.reproduce.rows import Row, Table, row_of
 from training.study.recipe import Recipe
 from training.study.settings import Settings
 
@@ -21,7 +21,8 @@ def schemes(settings: Settings) -> Table:
     """Table 2: soft labels or hints, with a finished teacher or one that learns along."""
     hint = {"soft_label_weight": 0.0, "click_weight": 1.0, "hint_weight": settings.study.hint_weight}
     co_train = {"scheme": "co_train"}
-    rows = [_row("DNN", direct(settings, "dnn"))]
+    printed = Printed("eckd_table2", settings.data.name)
+    rows = [row_of(printed, "DNN", direct(settings, "dnn"))]
     for name, teacher in TEACHERS.items():
         for label, changes in (
             ("hint + co-train", {**hint, **co_train}),
@@ -30,19 +31,20 @@ def schemes(settings: Settings) -> Table:
             ("soft label + pre-train", {}),
         ):
             recipe = softly(settings, [direct(settings, teacher)], "dnn", **changes)
-            rows.append(_gap(f"{name} → DNN, {label}", recipe, "DNN", ECKD_TABLE_2))
+            rows.append(row_of(printed, f"{name} → DNN, {label}", recipe, "DNN"))
     return Table(name="eckd2", title="ECKD, Table 2: schemes of distillation", rows=tuple(rows))
 
 
 def teachers_and_students(settings: Settings) -> Table:
     """Table 3: five teachers and four students."""
+    printed = Printed("eckd_table3", settings.data.name)
     rows: list[Row] = []
     single = {name: (direct(settings, label),) for name, label in STUDENTS.items()}
     for name, teachers in {**single, "3T": three(settings)}.items():
-        rows.append(Row(label=name, members=teachers))
+        rows.append(row_of(printed, name, teachers))
         for student_name, student in STUDENTS.items():
             label = f"{name} → {student_name}"
-            rows.append(_gap(label, softly(settings, teachers, student), name, ECKD_TABLE_3))
+            rows.append(row_of(printed, label, softly(settings, teachers, student), name))
     return Table(name="eckd3", title="ECKD, Table 3: teachers and students", rows=tuple(rows))
 
 
@@ -60,24 +62,26 @@ def ensembles(settings: Settings) -> Table:
         "6T(M)": six(settings),
         "6T(D)": on_partitions(settings, 6),
     }
+    printed = Printed("eckd_table4", settings.data.name)
     rows: list[Row] = []
     for name, teachers in groups.items():
         alone = name == "1T"
         teacher, student = None if alone else "1T", "1T" if alone else "1T → DNN"
         stopping = {"select": "distillation_loss"} if name.endswith("(D)") else {}
-        rows.append(Row(label=name, members=tuple(teachers), against=teacher, published_gap=ECKD_TABLE_4.get(name)))
-        rows.append(_gap(f"{name} → DNN", softly(settings, teachers, "dnn", **stopping), student, ECKD_TABLE_4))
+        rows.append(row_of(printed, name, teachers, teacher))
+        rows.append(row_of(printed, f"{name} → DNN", softly(settings, teachers, "dnn", **stopping), student))
     return Table(name="eckd4", title="ECKD, Table 4: ensembles of teachers", rows=tuple(rows))
 
 
 def sizes(settings: Settings) -> Table:
     """Table 6: the DNN alone, as a student, and larger as a student (DNN+)."""
-    rows = [_row("DNN", direct(settings, "dnn")), _row("DNN+", direct(settings, "dnn_plus"))]
+    printed = Printed("eckd_table6", settings.data.name)
+    rows = [row_of(printed, name, direct(settings, label)) for name, label in (("DNN", "dnn"), ("DNN+", "dnn_plus"))]
     for name, teacher in TEACHERS.items():
-        rows.append(_row(name, direct(settings, teacher)))
+        rows.append(row_of(printed, name, direct(settings, teacher)))
         for student_name, student in (("DNN", "dnn"), ("DNN+", "dnn_plus")):
             recipe = softly(settings, [direct(settings, teacher)], student)
-            rows.append(_gap(f"{name} → {student_name}", recipe, name, ECKD_TABLE_6))
+            rows.append(row_of(printed, f"{name} → {student_name}", recipe, name))
     return Table(name="eckd6", title="ECKD, Table 6: sizes of the student", rows=tuple(rows))
 
 
@@ -97,7 +101,3 @@ def ablation(settings: Settings) -> Table:
 
 def _row(label: str, recipe: Recipe, against: str | None = None) -> Row:
     return Row(label=label, members=(recipe,), against=against)
-
-
-def _gap(label: str, recipe: Recipe, against: str, gaps: Mapping[str, Scores]) -> Row:
-    return Row(label=label, members=(recipe,), against=against, published_gap=gaps.get(label))

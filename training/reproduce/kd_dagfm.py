@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from training.reproduce.published import TABLE_2_GAPS, TABLE_3, TABLE_5_GAPS, Scores
+from training.reproduce.published import Printed
 from training.reproduce.recipes import direct, distilled, fine_tuned, softly, three
-from training.reproduce.rows import Row, Table
-from training.study.recipe import Recipe
+from training.reproduce.rows import Row, Table, row_of
 from training.study.settings import Settings
 
 TEACHER_OF: Mapping[str, str] = {"dagfm_inner": "cin", "dagfm_outer": "crossnet"}
@@ -26,16 +25,17 @@ def table_3(settings: Settings) -> Table:
         "FiGNN": "fignn",
         "GraphFM": "graphfm",
     }
-    rows = [_row(label, direct(settings, model)) for label, model in baselines.items()]
-    rows.append(_row("ECKD", softly(settings, three(settings), "dnn", combine="gate")))
+    printed = Printed("kd_dagfm_table3", settings.data.name)
+    rows = [row_of(printed, label, direct(settings, model)) for label, model in baselines.items()]
+    rows.append(row_of(printed, "ECKD", softly(settings, three(settings), "dnn", combine="gate")))
     for kind, name in (("inner", "CIN"), ("outer", "CrossNet")):
         student = f"dagfm_{kind}"
         teacher, taught_by = TEACHER_OF[student], f"{name} (teacher)"
         rows += [
-            _row(taught_by, direct(settings, teacher)),
-            _row(f"DAGFM-{kind} (student)", direct(settings, student), taught_by),
-            _row(f"KD-DAGFM-{kind}", distilled(settings, teacher, student), taught_by),
-            _row(f"KD-DAGFM_FT-{kind}", fine_tuned(settings, teacher, student), taught_by),
+            row_of(printed, taught_by, direct(settings, teacher)),
+            row_of(printed, f"DAGFM-{kind} (student)", direct(settings, student), taught_by),
+            row_of(printed, f"KD-DAGFM-{kind}", distilled(settings, teacher, student), taught_by),
+            row_of(printed, f"KD-DAGFM_FT-{kind}", fine_tuned(settings, teacher, student), taught_by),
         ]
     return Table(name="table3", title="KD-DAGFM, Table 3: all models", rows=tuple(rows))
 
@@ -57,36 +57,39 @@ def further_models(settings: Settings) -> Table:
         "DAGFM, full W": "dagfm_full",
         "DAGFM, unweighted": "dagfm_plain",
     }
-    rows = tuple(_row(label, direct(settings, model)) for label, model in names.items())
+    printed = Printed("eckd_table5", settings.data.name)
+    rows = tuple(row_of(printed, label, direct(settings, model)) for label, model in names.items())
     return Table(name="models", title="Further models (ECKD, Table 5, and forms of DAGFM)", rows=rows)
 
 
 def table_2(settings: Settings) -> Table:
     """Two teachers, each imitated by four students."""
+    printed = Printed("kd_dagfm_table2", settings.data.name)
     rows: list[Row] = []
     for teacher, name, dagfm, dagfm_name in (
         ("cin", "CIN", "dagfm_inner", "DAGFM-inner"),
         ("crossnet", "CrossNet", "dagfm_outer", "DAGFM-outer"),
     ):
-        rows.append(_row(name, direct(settings, teacher)))
+        rows.append(row_of(printed, name, direct(settings, teacher)))
         students = {"FwFM": "fwfm", "FmFM": "fmfm", "Tiny MLP": "tiny_mlp", dagfm_name: dagfm}
         for student_name, student in students.items():
             label = f"{name} → {student_name}"
-            rows.append(_gap_row(label, distilled(settings, teacher, student), name, TABLE_2_GAPS))
+            rows.append(row_of(printed, label, distilled(settings, teacher, student), name))
     return Table(name="table2", title="KD-DAGFM, Table 2: students of one teacher", rows=tuple(rows))
 
 
 def table_5(settings: Settings) -> Table:
-    """KD-DAGFM+: teachers with implicit interactions, before and after fine-tuning."""
+    """KD-DAGFM+: teachers with implicit interactions, before and after fine-tuning; Table 3 has them for more data."""
+    printed, table_3_has = (Printed(f"kd_dagfm_table{number}", settings.data.name) for number in (5, 3))
     rows: list[Row] = []
     teachers = {"xDeepFM": "xdeepfm", "DCNV2": "dcnv2", "AutoInt+": "autoint_plus", "FiBiNet": "fibinet"}
     for name, teacher in teachers.items():
         student = "dagfm_plus_inner" if teacher == "xdeepfm" else "dagfm_plus_outer"
         label = f"{name} → DAGFM+"
         rows += [
-            _row(name, direct(settings, teacher)),
-            _gap_row(label, distilled(settings, teacher, student), name, TABLE_5_GAPS),
-            _gap_row(f"{label}, fine-tuned", fine_tuned(settings, teacher, student), name, TABLE_5_GAPS),
+            row_of(table_3_has, name, direct(settings, teacher)),
+            row_of(printed, label, distilled(settings, teacher, student), name),
+            row_of(printed, f"{label}, fine-tuned", fine_tuned(settings, teacher, student), name),
         ]
     return Table(name="table5", title="KD-DAGFM, Table 5: DAGFM+ and its teachers", rows=tuple(rows))
 
@@ -97,8 +100,9 @@ def figure_4(settings: Settings) -> Table:
     for student, teacher in TEACHER_OF.items():
         name = student.removeprefix("dagfm_")
         for depth in settings.study.depths:
-            rows.append(_row(f"{name}, {depth}", distilled(settings, teacher, student, layers=depth)))
-            rows.append(_row(f"{name}, {depth}, fine-tuned", fine_tuned(settings, teacher, student, layers=depth)))
+            recipe, tuned = (make(settings, teacher, student, layers=depth) for make in (distilled, fine_tuned))
+            rows.append(Row(label=f"{name}, {depth}", members=(recipe,)))
+            rows.append(Row(label=f"{name}, {depth}, fine-tuned", members=(tuned,)))
     return Table(name="figure4", title="KD-DAGFM, Figure 4: propagation layers", rows=tuple(rows))
 
 
@@ -112,15 +116,8 @@ def figure_5(settings: Settings) -> Table:
     }
     rows: list[Row] = []
     for teacher, name in (("cin", "CIN"), ("crossnet", "CrossNet")):
-        rows.append(_row(name, direct(settings, teacher)))
+        rows.append(Row(label=name, members=(direct(settings, teacher),)))
         for label, kind in functions.items():
-            rows.append(_row(f"{name} → {label}", distilled(settings, teacher, kind), name))
+            recipe = distilled(settings, teacher, kind)
+            rows.append(Row(label=f"{name} → {label}", members=(recipe,), against=name))
     return Table(name="figure5", title="KD-DAGFM, Figure 5: interaction functions", rows=tuple(rows))
-
-
-def _row(label: str, recipe: Recipe, against: str | None = None) -> Row:
-    return Row(label=label, members=(recipe,), published=TABLE_3.get(label), against=against)
-
-
-def _gap_row(label: str, recipe: Recipe, against: str, gaps: Mapping[str, Scores]) -> Row:
-    return Row(label=label, members=(recipe,), published_gap=gaps.get(label), against=against)

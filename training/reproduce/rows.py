@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from training.reproduce.published import Scores
+from training.reproduce.published import Printed, Scores
 from training.study.recipe import Recipe, Training
 
 
@@ -30,6 +30,17 @@ class Row:
     def trainings(self, seed: int) -> tuple[Training, ...]:
         """What has to be trained for one seed."""
         return tuple(Training(recipe=recipe, seed=seed) for recipe in self.members)
+
+
+def row_of(printed: Printed, label: str, members: Recipe | Sequence[Recipe], against: str | None = None) -> Row:
+    """A row with what its paper prints."""
+    return Row(
+        label=label,
+        members=(members,) if isinstance(members, Recipe) else tuple(members),
+        published=printed.scores(label),
+        published_gap=None if against is None else printed.gap(label, against),
+        against=against,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
