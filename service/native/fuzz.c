@@ -6,14 +6,7 @@
 #include <stdio.h>
 
 #include "dagfm_core.h"
-
-static uint64_t random_state;
-
-static uint32_t random_bits(void)
-{
-    random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 32);
-}
+#include "fuzz_random.h"
 
 static int random_between(int low, int high) { return low + (int)(random_bits() % (uint32_t)(high - low + 1)); }
 
@@ -186,7 +179,7 @@ int main(int argc, char **argv)
 {
     const long iterations = argc > 1 ? atol(argv[1]) : 200;
     long models = 0, wrong = 0;
-    random_state = 0x9E3779B97F4A7C15u * ((argc > 2 ? strtoull(argv[2], NULL, 10) : 1) + 1) | 1;
+    random_start(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
     for (long i = 0; i < iterations && !wrong; i++) {
         float *numbers_VD;
         dagfm_weights w = random_model(&numbers_VD);

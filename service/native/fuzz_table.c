@@ -5,17 +5,10 @@
 #include <stdio.h>
 
 #include "table.h"
+#include "fuzz_random.h"
 
 #define MOST 300
 #define LONGEST 40
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t bound)
-{
-    random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 32) % bound;
-}
 
 /* Few letters and mostly few of them, so that texts meet, share beginnings and hold NUL. */
 static text random_text(void)
@@ -92,7 +85,7 @@ int main(int count, char **arguments)
 {
     const long iterations = count > 1 ? atol(arguments[1]) : 1000;
     const unsigned long long seed = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
-    random_state = seed * 0x9e3779b97f4a7c15u + 1;
+    random_start(seed);
     for (long i = 0; i < iterations; i++)
         if (try_one()) {
             fprintf(stderr, "iteration %ld of seed %llu disagrees\n", i, seed);

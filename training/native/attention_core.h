@@ -133,7 +133,7 @@ static const attention_level ATTENTION_LEVELS[] = {
 #define ATTENTION_LEVEL_COUNT (sizeof ATTENTION_LEVELS / sizeof *ATTENTION_LEVELS)
 
 /* The level of this name, the best one for NULL; NULL if this machine has it not. */
-static const attention_level *attention_find_level(const char *name)
+static inline const attention_level *attention_find_level(const char *name)
 {
     for (size_t i = 0; i < ATTENTION_LEVEL_COUNT; i++)
         if (ATTENTION_LEVELS[i].supported() && (!name || !strcmp(name, ATTENTION_LEVELS[i].name)))

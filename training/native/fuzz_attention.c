@@ -6,17 +6,10 @@
 #include <stdio.h>
 
 #include "attention_core.h"
+#include "../../service/native/fuzz_random.h"
 
 #define MOST_FIELDS 45
 #define MOST_NUMBERS 40
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t bound)
-{
-    random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 32) % bound;
-}
 
 /* `count` numbers in [-1, 1) that bfloat16 has, as they are stored. */
 static void *random_numbers(size_t count, int halved)
@@ -146,8 +139,7 @@ static int one(const attention_level *level)
 int main(int count, char **words)
 {
     const long iterations = count > 1 ? atol(words[1]) : 200;
-    random_state = count > 2 ? strtoull(words[2], NULL, 10) : 2022;
-    random_state = random_state ? random_state : 1;
+    random_start(count > 2 ? strtoull(words[2], NULL, 10) : 2022);
     for (size_t level = 0; level < ATTENTION_LEVEL_COUNT; level++) {
         if (!ATTENTION_LEVELS[level].supported())
             continue;

@@ -5,18 +5,11 @@
 #include <stdio.h>
 
 #include "lines.h"
+#include "../../service/native/fuzz_random.h"
 
 #define MOST_ROWS 200
 #define LONGEST 30
 #define COLUMNS 3
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t bound)
-{
-    random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 32) % bound;
-}
 
 static char *copy_of(const char *bytes, size_t length)
 {
@@ -112,7 +105,7 @@ static void noise(column_codes *codes)
 int main(int count, char **arguments)
 {
     const long iterations = count > 1 ? atol(arguments[1]) : 300;
-    random_state = 88172645463325252u + (count > 2 ? (uint64_t)atol(arguments[2]) : 0);
+    random_start(count > 2 ? strtoull(arguments[2], NULL, 10) : 0);
     static text known[MOST_ROWS * COLUMNS * 8 + 1];
     for (long i = 0; i < iterations; i++) {
         column_codes codes, others;
