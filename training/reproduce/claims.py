@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any, Literal
 
+from training.reproduce.statistics import compare
+
 Plain = Mapping[str, Any]
 Rows = Mapping[str, Plain]
 Holds = Literal["yes", "no", "not shown", "the reverse"]
@@ -78,6 +80,20 @@ def _near(claim: str, students: list[Plain]) -> Claim:
     return Claim(claim, found, "yes" if auc >= -NEAR_AUC and log_loss <= NEAR_LOG_LOSS else "no")
 
 
+def _nearest(tables: Mapping[str, Rows]) -> Iterator[Claim]:
+    """Table 2: of all students of one teacher its DAGFM comes nearest, by the absolute difference in AUC."""
+    students = [row for row in tables.get("table2", {}).values() if row.get("against") is not None]
+    for teacher, dagfm in (("CIN", "CIN → DAGFM-inner"), ("CrossNet", "CrossNet → DAGFM-outer")):
+        gaps = {
+            row["label"]: row["against"]["auc"]["difference"] for row in students if row["against"]["label"] == teacher
+        }
+        if dagfm in gaps and len(gaps) > 1:
+            first, second = sorted(gaps, key=lambda label: abs(gaps[label]))[:2]
+            found = f"{first} {gaps[first]:+.4f}, then {second} {gaps[second]:+.4f}"
+            claim = f"of {len(gaps)} students of {teacher} its DAGFM comes nearest to it"
+            yield Claim(claim, found, "yes" if first == dagfm else "no")
+
+
 def _student(tables: Mapping[str, Rows]) -> Iterator[Claim]:
     row = tables.get("table3", {}).get(STUDENT)
     if row is None:
@@ -87,6 +103,45 @@ def _student(tables: Mapping[str, Rows]) -> Iterator[Claim]:
         holds = row["auc"]["mean"] >= wanted and row["flops"] <= STUDENT_FLOPS
         claim = f"{STUDENT} has a mean AUC of {wanted:.4f} ({name}) with at most {STUDENT_FLOPS:,} FLOPs"
         yield Claim(claim, found, "yes" if holds else "no")
+
+
+def _distilling_pays(tables: Mapping[str, Rows]) -> Iterator[Claim]:
+    """The same student with and without a teacher."""
+    rows = tables.get("table3", {})
+    for kind in ("inner", "outer"):
+        tuned, alone = rows.get(f"KD-DAGFM_FT-{kind}"), rows.get(f"DAGFM-{kind} (student)")
+        if tuned is not None and alone is not None:
+            yield _compared(tuned["label"], _paired(tuned, alone))
+
+
+def _paired(ours: Plain, other: Plain) -> Plain:
+    """What a row holds in `against`, for a row it was not compared with: over the seeds that both have."""
+    plain: dict[str, Any] = {"label": other["label"]}
+    for name in ("auc", "log_loss"):
+        left, right = (dict(zip(row["seeds"], row[name]["values"], strict=True)) for row in (ours, other))
+        seeds = [seed for seed in left if seed in right]
+        result = compare([left[seed] for seed in seeds], [right[seed] for seed in seeds])
+        plain[name] = {"difference": result.difference, "p": result.p}
+    return plain
+
+
+def _all_better(table: str, claim: str) -> Callable[[Mapping[str, Rows]], Iterator[Claim]]:
+    """A table whose every student is claimed to be better than the row it is compared with."""
+
+    def make(tables: Mapping[str, Rows]) -> Iterator[Claim]:
+        students = [row for row in tables.get(table, {}).values() if row.get("against") is not None]
+        if not students:
+            return
+        verdicts = [_compared(row["label"], row["against"]).holds for row in students]
+        better, worse = verdicts.count("yes"), verdicts.count("the reverse")
+        gaps = {row["label"]: row["against"]["auc"]["difference"] for row in students}
+        least, most = min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)
+        found = f"{better} of {len(students)} better, {worse} worse (p < {SIGNIFICANT})"
+        found += f"; from {least} {gaps[least]:+.4f} to {most} {gaps[most]:+.4f}"
+        holds: Holds = "yes" if better == len(students) else "no" if worse else "not shown"
+        yield Claim(claim, found, holds)
+
+    return make
 
 
 def _better(table: str, labels: tuple[str, ...]) -> Callable[[Mapping[str, Rows]], Iterator[Claim]]:
@@ -114,9 +169,13 @@ def _compared(label: str, against: Plain) -> Claim:
 _MAKERS = (
     _published,
     _imitation,
+    _nearest,
     _better("table3", ("KD-DAGFM_FT-inner", "KD-DAGFM_FT-outer")),
+    _distilling_pays,
     _student,
     _better("table5", tuple(f"{name} → DAGFM+, fine-tuned" for name in ("xDeepFM", "DCNV2", "AutoInt+", "FiBiNet"))),
+    _all_better("eckd2", "every scheme of ECKD's Table 2 is better than the DNN without a teacher"),
+    _all_better("eckd3", "every student of ECKD's Table 3 is better than its teacher"),
     _better("eckd4", tuple(f"{name} → DNN" for name in ("3T(M)", "3T(D)", "6T(M)", "6T(D)"))),
     _better("eckd_figure3", ("3T → DNN, gated", "6T → DNN, gated", "3T → DNN, stopped by distillation loss")),
 )

@@ -118,26 +118,41 @@ def _label_heights(rows: Sequence[Plain]) -> list[float]:
 
 
 def _depths(table: Plain) -> Figure:
-    """AUC and log loss over the number of propagation layers, one line per student."""
+    """AUC and log loss over the number of propagation layers, one line per student, a level one per teacher."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     figure.suptitle(table["title"])
-    series: dict[str, list[tuple[int, Plain]]] = {}
-    for row in table["rows"]:
-        kind, depth, *tuned = row["label"].split(", ")
-        series.setdefault(", ".join((kind, *tuned)), []).append((int(depth), row))
+    students, teachers = _by_student(table["rows"])
     for axes, name, label in zip(
         figure.subplots(1, 2), ("auc", "log_loss"), ("test AUC", "test log loss"), strict=True
     ):
-        for student, points in series.items():
+        for number, (student, points) in enumerate(students.items()):
             depths = [depth for depth, _ in points]
             means = [row[name]["mean"] for _, row in points]
             spreads = [row[name]["deviation"] or 0.0 for _, row in points]
-            axes.errorbar(depths, means, yerr=spreads, marker="o", markersize=4, capsize=3, label=student)
+            colour = f"C{number}"
+            axes.errorbar(depths, means, yerr=spreads, marker="o", markersize=4, capsize=3, color=colour, label=student)
+        for number, row in enumerate(teachers):
+            style = ("--", ":")[number % 2]
+            axes.axhline(row[name]["mean"], linestyle=style, color=QUIET, label=f"{row['label']} (teacher)")
         axes.set_xlabel("propagation layers")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(series), fontsize=8)
+    told = len(students) + len(teachers)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=told, fontsize=8)
     return figure
+
+
+def _by_student(rows: Sequence[Plain]) -> tuple[dict[str, list[tuple[int, Plain]]], list[Plain]]:
+    """Student → (depth, row), from labels like `inner, 3, fine-tuned`; and the rows of teachers, without a depth."""
+    students: dict[str, list[tuple[int, Plain]]] = {}
+    teachers: list[Plain] = []
+    for row in rows:
+        kind, *more = row["label"].split(", ")
+        if more:
+            students.setdefault(", ".join((kind, *more[1:])), []).append((int(more[0]), row))
+        else:
+            teachers.append(row)
+    return students, teachers
 
 
 def _curves(gaps: Curves) -> Figure:

@@ -95,14 +95,15 @@ def table_5(settings: Settings) -> Table:
 
 
 def figure_4(settings: Settings) -> Table:
-    """Distilled and fine-tuned students of one to six propagation layers."""
+    """Distilled and fine-tuned students of one to six propagation layers, beside their teachers."""
     rows: list[Row] = []
-    for student, teacher in TEACHER_OF.items():
+    for (student, teacher), taught_by in zip(TEACHER_OF.items(), ("CIN", "CrossNet"), strict=True):
         name = student.removeprefix("dagfm_")
+        rows.append(Row(label=taught_by, members=(direct(settings, teacher),)))
         for depth in settings.study.depths:
             recipe, tuned = (make(settings, teacher, student, layers=depth) for make in (distilled, fine_tuned))
-            rows.append(Row(label=f"{name}, {depth}", members=(recipe,)))
-            rows.append(Row(label=f"{name}, {depth}, fine-tuned", members=(tuned,)))
+            rows.append(Row(label=f"{name}, {depth}", members=(recipe,), against=taught_by))
+            rows.append(Row(label=f"{name}, {depth}, fine-tuned", members=(tuned,), against=taught_by))
     return Table(name="figure4", title="KD-DAGFM, Figure 4: propagation layers", rows=tuple(rows))
 
 

@@ -71,7 +71,7 @@ def _row(
     plain |= _costs(row, measure)
     plain["latency"] = latencies.get(row.label)
     found = {seed: each for seed, each in figures[row.label].items() if each is not None}
-    plain["seeds"] = sorted(found)
+    plain["seeds"] = list(found)
     if not found:
         return plain
     for name in ("auc", "log_loss", "seconds", "epochs"):

@@ -69,7 +69,40 @@ def test_the_student_is_held_against_auc_and_flops(auc: float, flops: int, holds
     assert [verdict for _, verdict in told("table3", fine_tuned)] == holds
 
 
+@pytest.mark.parametrize(("plus", "holds"), [(0.0002, "yes"), (-0.0002, "yes"), (0.0004, "no")])
+def test_of_all_students_the_one_with_the_smallest_difference_is_nearest(plus: float, holds: str) -> None:
+    dagfm = row("CIN → DAGFM-inner", against=against("CIN", plus, 0.0, 0.5))
+    fmfm = row("CIN → FmFM", against=against("CIN", -0.0003, 0.0, 0.5))
+    other = row("CrossNet → FmFM", against=against("CrossNet", 0.0, 0.0, 0.5))
+    ((found, verdict),) = told("table2", row("CIN"), dagfm, fmfm, other)
+    assert verdict == holds
+    assert found.startswith("CIN → DAGFM-inner" if holds == "yes" else "CIN → FmFM -0.0003, then CIN → DAGFM-inner")
+
+
+def seeded(label: str, values: dict[int, float], **more: Any) -> dict[str, Any]:
+    figures = {name: {"mean": 0.9, "values": list(values.values())} for name in ("auc", "log_loss")}
+    return row(label, **more) | figures | {"seeds": list(values)}
+
+
+def test_a_student_is_held_against_itself_without_a_teacher_over_the_seeds_both_have() -> None:
+    tuned = seeded("KD-DAGFM_FT-inner", {1: 0.91, 2: 0.93, 3: 0.92})
+    alone = seeded("DAGFM-inner (student)", {3: 0.90, 1: 0.90})
+    ((found, verdict),) = told("table3", tuned, alone)
+    assert found == "AUC +0.0150, log loss +0.0150, p = 0.2"  # t = 3 with one degree of freedom
+    assert verdict == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("second", "holds"), [((0.002, 0.01), "yes"), ((0.002, 0.2), "not shown"), ((-0.1, 0.01), "no")]
+)
+def test_all_are_better_only_if_each_is(second: tuple[float, float], holds: str) -> None:
+    rows = [row(label, against=against("DNN", auc, 0.0, p)) for label, auc, p in (("a", 0.001, 0.01), ("b", *second))]
+    ((found, verdict),) = told("eckd3", row("DNN", against=None), *rows)
+    assert verdict == holds
+    assert found.startswith(f"{1 + (holds == 'yes')} of 2 better, {int(holds == 'no')} worse")
+
+
 def test_rows_that_are_not_finished_or_not_asked_for_claim_nothing() -> None:
-    unfinished = {"label": "KD-DAGFM_FT-outer", "seeds": [], "published": None}
+    unfinished: dict[str, Any] = {"label": "KD-DAGFM_FT-outer", "seeds": [], "published": None}
     assert told("table3", unfinished) == []
     assert claims({}) == []
