@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 from service.bundle import json_bytes, replace_file
 from training.config import ConfigError
 from training.progress import console
+from training.reproduce.beyond import one_for_several
 from training.reproduce.drawings import draw
 from training.reproduce.eckd import ablation, ensembles, schemes, sizes, teachers_and_students
 from training.reproduce.kd_dagfm import figure_4, figure_5, further_models, table_2, table_3, table_5
@@ -47,6 +48,7 @@ TABLES = {
     "eckd4": ensembles,
     "eckd6": sizes,
     "eckd_figure3": ablation,
+    "beyond": one_for_several,
 }
 """What can be asked for, in the report's order."""
 

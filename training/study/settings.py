@@ -2,9 +2,9 @@
 
     [study]     name, seeds                            [data]     set and its own options
     [fit]       training on clicks                     [distill]  KD-DAGFM's distillation      [finetune]  after it
-    [soft]      ECKD's distillation by soft labels
+    [soft]      ECKD's distillation by soft labels     [ensemble] distilling several of a kind into one
     [models.LABEL]     architecture (`model`, by default the label) and its options
-    [fits.LABEL] [distills.LABEL] [finetunes.LABEL] [softs.LABEL]     what differs for one model from the sections above
+    [fits.LABEL] [distills.LABEL] [finetunes.LABEL] [softs.LABEL] [ensembles.LABEL]     what differs for one model
     [notes]     row = "why ours differs from what is published"
 
 Everything in it was chosen on validation; `training/configs/LOG.md` says how.
@@ -23,7 +23,7 @@ from pydantic import Field as Option
 
 from training.config import ConfigError, Data, DistillOptions, FitOptions, Model, data_of, model_of, nearest, section_of
 
-_OVERRIDES = {"fit": "fits", "distill": "distills", "finetune": "finetunes", "soft": "softs"}
+_OVERRIDES = {"fit": "fits", "distill": "distills", "finetune": "finetunes", "soft": "softs", "ensemble": "ensembles"}
 _SECTIONS = ("study", "data", *_OVERRIDES, "models", *_OVERRIDES.values(), "notes")
 
 
@@ -40,6 +40,8 @@ class StudyOptions(BaseModel):
     """D of every model that does not say otherwise."""
     best_teacher: str
     """Label of the model that is the one teacher of ECKD's 1T, and stands on partitions in 3T(D) and 6T(D)."""
+    best_student: str
+    """Label of the student that stands for several of its own kind (table `beyond`)."""
     hint_weight: PositiveFloat
     """β of eq. 9 in ECKD's Table 2."""
     depths: tuple[PositiveInt, ...] = (1, 2, 3, 4, 5, 6)
@@ -57,7 +59,7 @@ class Settings:
     data: Data
     models: Mapping[str, Model]
     phases: Mapping[str, Mapping[str, Any]]
-    """[fit], [distill], [finetune] and [soft] as they stand."""
+    """[fit], [distill], [finetune], [soft] and [ensemble] as they stand."""
     overrides: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """Phase → label → keys that differ."""
     notes: Mapping[str, str]
@@ -89,6 +91,10 @@ class Settings:
     def soft(self, label: str, **changes: Any) -> DistillOptions:
         """How ECKD distils into a model."""
         return self._phase("soft", label, DistillOptions, changes)
+
+    def ensemble(self, label: str, **changes: Any) -> DistillOptions:
+        """How several teachers of a model's own kind are distilled into it."""
+        return self._phase("ensemble", label, DistillOptions, changes)
 
     def _phase(self, phase: str, label: str, cls: type[_Fit], changes: Mapping[str, Any]) -> _Fit:
         merged = {**self.phases[phase], **self.overrides[phase].get(label, {}), **changes}

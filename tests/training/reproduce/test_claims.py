@@ -67,6 +67,8 @@ def test_better_is_what_the_paired_test_says(difference: float, p: float | None,
 def test_the_student_is_held_against_auc_and_flops(auc: float, flops: int, holds: list[str]) -> None:
     fine_tuned = row("KD-DAGFM_FT-outer", auc, flops=flops, against=None)
     assert [verdict for _, verdict in told("table3", fine_tuned)] == holds
+    several = row("3 x DAGFM-inner", 0.99, flops=1, against=None)
+    assert [verdict for _, verdict in told("beyond", several, row("ours", auc, flops=flops, against=None))] == holds
 
 
 @pytest.mark.parametrize(("plus", "holds"), [(0.0002, "yes"), (-0.0002, "yes"), (0.0004, "no")])

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
         "seeds": [1, 2],
         "embedding_size": 4,
         "best_teacher": "dcn",
+        "best_student": "dagfm_inner",
         "hint_weight": 1e-4,
         "depths": [1, 2],
         "remark": "All of them are small.",

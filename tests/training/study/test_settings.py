@@ -15,7 +15,14 @@ STUDIES = sorted((CONFIGS / "studies").glob("*.toml"))
 
 def raw(**changes: Any) -> dict[str, Any]:
     fit = {"learning_rate": 0.1, "weight_decay": 0.0, "batch_size": 8, "max_epochs": 3, "patience": 1}
-    study = {"name": "tiny", "seeds": [1, 2], "embedding_size": 4, "best_teacher": "dcn", "hint_weight": 1e-4}
+    study = {
+        "name": "tiny",
+        "seeds": [1, 2],
+        "embedding_size": 4,
+        "best_teacher": "dcn",
+        "best_student": "dagfm_inner",
+        "hint_weight": 1e-4,
+    }
     sections = {"study": study, "data": {"set": "synthetic"}, "fit": fit, "models": {"crossnet": {"layers": 2}}}
     return {**sections, **changes}
 
