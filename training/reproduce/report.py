@@ -29,7 +29,7 @@ def report(settings: Settings, tables: Sequence[Table], measure: Measure, latenc
         "seeds": list(settings.study.seeds),
         "machine": machine(),
         "remark": settings.study.remark,
-        "claims": claims(told),
+        "claims": claims(told, settings.data.name),
         "tables": told,
     }
 

@@ -20,7 +20,7 @@ def against(label: str, auc: float, log_loss: float, p: float | None) -> dict[st
 
 def told(name: str, *rows: dict[str, Any]) -> list[tuple[str, str]]:
     """(found, holds) of every claim on one table."""
-    return [(claim["found"], claim["holds"]) for claim in claims({name: {"rows": list(rows)}})]
+    return [(claim["found"], claim["holds"]) for claim in claims({name: {"rows": list(rows)}}, "movielens")]
 
 
 @pytest.mark.parametrize(("auc", "holds"), [(0.8991, "yes"), (0.8989, "no")])
@@ -43,7 +43,7 @@ def test_students_are_averaged_over_both_tables_and_the_farthest_is_named() -> N
     inner = row("KD-DAGFM-inner", against=against("CIN", -0.0001, 0.0, 0.5))
     plus = row("xDeepFM → DAGFM+", against=against("xDeepFM", -0.0006, 0.0006, 0.5))
     tuned = row("xDeepFM → DAGFM+, fine-tuned", against=against("xDeepFM", 0.1, -0.1, 0.5))
-    found = claims({"table3": {"rows": [inner]}, "table5": {"rows": [plus, tuned]}})
+    found = claims({"table3": {"rows": [inner]}, "table5": {"rows": [plus, tuned]}}, "movielens")
     (told,) = [claim for claim in found if "over students" in claim["claim"]]
     assert told["holds"] == "no"
     assert told["found"] == "AUC -0.00035, log loss +0.00030; 2 students, the farthest xDeepFM → DAGFM+ -0.00060"
@@ -68,7 +68,9 @@ def test_the_student_is_held_against_auc_and_flops(auc: float, flops: int, holds
     fine_tuned = row("KD-DAGFM_FT-outer", auc, flops=flops, against=None)
     assert [verdict for _, verdict in told("table3", fine_tuned)] == holds
     several = row("3 x DAGFM-inner", 0.99, flops=1, against=None)
-    assert [verdict for _, verdict in told("beyond", several, row("ours", auc, flops=flops, against=None))] == holds
+    assert [
+        verdict for _, verdict in told("beyond", several, row("3 x a → a", auc, flops=flops, against=None))
+    ] == holds
 
 
 @pytest.mark.parametrize(("plus", "holds"), [(0.0002, "yes"), (-0.0002, "yes"), (0.0004, "no")])
@@ -79,6 +81,16 @@ def test_of_all_students_the_one_with_the_smallest_difference_is_nearest(plus: f
     ((found, verdict),) = told("table2", row("CIN"), dagfm, fmfm, other)
     assert verdict == holds
     assert found.startswith("CIN → DAGFM-inner" if holds == "yes" else "CIN → FmFM -0.0003, then CIN → DAGFM-inner")
+
+
+def test_figures_of_movielens_are_asked_of_no_other_data() -> None:
+    rows = {"table3": {"rows": [row("KD-DAGFM_FT-outer", against=None)]}}
+    assert len(claims(rows, "movielens")) == 2
+    assert claims(rows, "criteo") == []
+
+
+def test_an_ensemble_is_no_student() -> None:
+    assert told("beyond", row("3 x DAGFM-inner", against=None)) == []
 
 
 def seeded(label: str, values: dict[int, float], **more: Any) -> dict[str, Any]:
@@ -94,6 +106,11 @@ def test_a_student_is_held_against_itself_without_a_teacher_over_the_seeds_both_
     assert verdict == "not shown"
 
 
+def test_rows_without_a_seed_in_common_are_not_compared() -> None:
+    tuned, alone = seeded("KD-DAGFM_FT-inner", {1: 0.91}), seeded("DAGFM-inner (student)", {2: 0.90})
+    assert told("table3", tuned, alone) == []
+
+
 @pytest.mark.parametrize(
     ("second", "holds"), [((0.002, 0.01), "yes"), ((0.002, 0.2), "not shown"), ((-0.1, 0.01), "no")]
 )
@@ -107,4 +124,4 @@ def test_all_are_better_only_if_each_is(second: tuple[float, float], holds: str)
 def test_rows_that_are_not_finished_or_not_asked_for_claim_nothing() -> None:
     unfinished: dict[str, Any] = {"label": "KD-DAGFM_FT-outer", "seeds": [], "published": None}
     assert told("table3", unfinished) == []
-    assert claims({}) == []
+    assert claims({}, "movielens") == []
