@@ -135,6 +135,7 @@ def _depths(table: Plain) -> Figure:
             style = ("--", ":")[number % 2]
             axes.axhline(row[name]["mean"], linestyle=style, color=QUIET, label=f"{row['label']} (teacher)")
         axes.set_xlabel("propagation layers")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     told = len(students) + len(teachers)
