@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from service.bundle import json_bytes, replace_file
-from training.config import ConfigError
+from training.config import ConfigError, nearest
 from training.progress import console
 from training.reproduce.beyond import one_for_several
 from training.reproduce.drawings import draw
@@ -202,8 +202,22 @@ def duration(seconds: float) -> str:
 
 
 def tables_of(settings: Settings, names: Sequence[str]) -> list[Table]:
-    """The tables asked for, all if none is named; raises ConfigError for a name that is none."""
+    """The tables asked for, all if none is named; raises ConfigError for a name that is none, also in [notes]."""
     unknown = [name for name in names if name not in TABLES]
     if unknown:
         raise ConfigError(f"--only {unknown[0]}: no such table or figure; expected some of {list(TABLES)}")
-    return [make(settings) for name, make in TABLES.items() if not names or name in names]
+    tables = [make(settings) for name, make in TABLES.items() if not names or name in names]
+    _check_notes(settings, tables)
+    return tables
+
+
+def _check_notes(settings: Settings, tables: Sequence[Table]) -> None:
+    """Every note is of a table, and of one of its rows if it is among those asked for."""
+    labels = {table.name: ("all", *(row.label for row in table.rows)) for table in tables}
+    for name, notes in settings.notes.items():
+        if name not in TABLES:
+            raise ConfigError(f"{settings.where}: [notes.{name}]: no such table{nearest(name, tuple(TABLES))}")
+        for label in notes:
+            if name in labels and label not in labels[name]:
+                where = f"{settings.where}: [notes.{name}] {label!r}"
+                raise ConfigError(f"{where}: no row is called that{nearest(label, labels[name])}")

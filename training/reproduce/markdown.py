@@ -46,6 +46,8 @@ def _lines(report: Plain, pictures: Mapping[str, str], command: str) -> Iterator
         if name in pictures:
             yield f"![{table['title']}]({pictures[name]})"
             yield ""
+        if table["note"]:
+            yield from (table["note"].strip(), "")
         yield from _table(table["rows"])
         yield from _notes(table["rows"])
     if "figure3" in pictures:

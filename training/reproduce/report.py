@@ -51,13 +51,14 @@ def _cpuinfo() -> list[str]:
 def _table(settings: Settings, table: Table, measure: Measure, latencies: Mapping[str, Plain]) -> Plain:
     seeds = settings.study.seeds
     figures = {row.label: {seed: measure.figures(row, seed) for seed in seeds} for row in table.rows}
-    rows = [_row(settings, row, figures, latencies, measure) for row in table.rows]
-    return {"title": table.title, "rows": rows}
+    notes = settings.notes.get(table.name, {})
+    rows = [_row(row, notes.get(row.label, ""), figures, latencies, measure) for row in table.rows]
+    return {"title": table.title, "note": notes.get("all", ""), "rows": rows}
 
 
 def _row(
-    settings: Settings,
     row: Row,
+    note: str,
     figures: Mapping[str, Mapping[int, Figures | None]],
     latencies: Mapping[str, Plain],
     measure: Measure,
@@ -67,7 +68,7 @@ def _row(
         "published": _scores(row.published),
         "published_gap": _scores(row.published_gap),
     }
-    plain["note"] = settings.notes.get(row.label, "")
+    plain["note"] = note
     plain |= _costs(row, measure)
     plain["latency"] = latencies.get(row.label)
     found = {seed: each for seed, each in figures[row.label].items() if each is not None}

@@ -5,7 +5,7 @@
     [soft]      ECKD's distillation by soft labels     [ensemble] distilling several of a kind into one
     [models.LABEL]     architecture (`model`, by default the label) and its options
     [fits.LABEL] [distills.LABEL] [finetunes.LABEL] [softs.LABEL] [ensembles.LABEL]     what differs for one model
-    [notes]     row = "why ours differs from what is published"
+    [notes.TABLE]      row = "why ours differs from what is published", all = "what is said of the whole table"
 
 Everything in it was chosen on validation; `training/configs/LOG.md` says how.
 """
@@ -62,7 +62,8 @@ class Settings:
     """[fit], [distill], [finetune], [soft] and [ensemble] as they stand."""
     overrides: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """Phase → label → keys that differ."""
-    notes: Mapping[str, str]
+    notes: Mapping[str, Mapping[str, str]]
+    """Table → row → what the report says of it; the row `all` is the whole table."""
 
     def model(self, label: str, **changes: Any) -> Model:
         """The architecture of a label, some of its options changed; raises ConfigError naming the nearest label."""
@@ -128,6 +129,10 @@ def settings_of(raw: Mapping[str, Any], where: str) -> Settings:
         label: model_of({"model": label, "embedding_size": study.embedding_size, **options}, where, f"models.{label}")
         for label, options in raw["models"].items()
     }
+    notes = raw.get("notes", {})
+    for table, told in notes.items():
+        if not isinstance(told, dict) or not all(isinstance(text, str) for text in told.values()):
+            raise ConfigError(f"{where}: [notes] {table}: expected a table [notes.{table}] with a text for each row")
     settings = Settings(
         where=where,
         study=study,
@@ -135,7 +140,7 @@ def settings_of(raw: Mapping[str, Any], where: str) -> Settings:
         models=models,
         phases={phase: raw.get(phase, {}) for phase in _OVERRIDES},
         overrides={phase: raw.get(section, {}) for phase, section in _OVERRIDES.items()},
-        notes=raw.get("notes", {}),
+        notes=notes,
     )
     _check(settings)
     return settings

@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
         "dagfm_inner": {"layers": 1},
         "dagfm_outer": {"layers": 1},
     },
-    "notes": {"inner, 1": "Few rows."},
+    "notes": {"figure4": {"inner, 1": "Few rows.", "all": "One more layer changes little."}},
 }
 
 
@@ -101,6 +101,7 @@ def test_the_report_has_every_row_its_note_and_its_pictures(reproduction: Reprod
         assert len(row["auc"]["values"]) == 2
         assert f"| {row['label']} | {row['auc']['mean']:.4f} ± {row['auc']['deviation']:.4f} |" in page
     assert "- **inner, 1**: Few rows." in page
+    assert "\nOne more layer changes little.\n\n|" in page
     assert "\nAll of them are small.\n" in page
     assert "## What holds" not in page, "no claim is about depths"
     assert "](figure4.png)" in page
@@ -127,6 +128,24 @@ def test_two_tables_share_what_both_take(reproduction: Reproduction) -> None:
 def test_settings_without_a_model_that_a_table_takes_are_refused(reproduction: Reproduction) -> None:
     with pytest.raises(ConfigError, match=r"\[models.fmfm\] is missing"):
         tables_of(reproduction.settings, ["table3"])
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ({"figure_4": {"all": ""}}, r"\[notes.figure_4\]: no such table; did you mean 'figure4'"),
+        ({"figure4": {"iner, 1": ""}}, r"\[notes.figure4\] 'iner, 1': no row is called that; did you mean 'inner, 1'"),
+        ({"figure4": "One more layer"}, r"\[notes\] figure4: expected a table \[notes.figure4\]"),
+    ],
+)
+def test_notes_on_what_is_not_there_are_refused(notes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        tables_of(settings_of({**SETTINGS, "notes": notes}, "test"), ["figure4"])
+
+
+def test_notes_on_tables_that_were_not_asked_for_are_left_alone() -> None:
+    notes = {"table3": {"no such row": "but nobody looks"}}
+    assert len(tables_of(settings_of({**SETTINGS, "notes": notes}, "test"), ["figure4"])) == 1
 
 
 def test_validation_clicks_that_a_teacher_was_trained_on_choose_no_epoch_of_its_student() -> None:
