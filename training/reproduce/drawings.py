@@ -30,7 +30,7 @@ def draw(report: Plain, gaps: Curves, folder: Path) -> dict[str, str]:
         gaps: student → squared logit gap to its teacher on validation, after each epoch.
         folder: where the pictures go.
     """
-    special: Mapping[str, Callable[[Plain], Figure]] = {"table3": _cost, "figure4": _depths}
+    special: Mapping[str, Callable[[Plain], Figure]] = {"table3": accuracy_and_cost, "figure4": _depths}
     pictures: dict[str, str] = {}
     for name, table in report["tables"].items():
         finished = [row for row in table["rows"] if row["seeds"]]
@@ -58,8 +58,8 @@ def _dots(table: Plain) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
         axes.grid(axis="x", alpha=0.3)
     left.set_yticks(range(len(rows)), [row["label"] for row in rows])
-    left.invert_yaxis()
-    _explain(left, published=any(row["published"] for row in rows))
+    left.set_ylim(len(rows) - 0.5, -0.5)
+    _explain(left, published=any(row["published"] for row in rows), seeds=True)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
@@ -69,16 +69,17 @@ def _dot(axes: Axes, spread: Plain, height: float) -> None:
     axes.errorbar(spread["mean"], height, xerr=spread["deviation"] or 0.0, fmt="o", color=OURS, markersize=6, capsize=3)
 
 
-def _explain(axes: Axes, *, published: bool) -> None:
+def _explain(axes: Axes, *, published: bool, seeds: bool) -> None:
     """What a legend tells of the marks."""
     axes.plot([], [], "o", color=OURS, label="mean ± standard deviation")
-    axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
+    if seeds:
+        axes.plot([], [], "|", color=QUIET, markersize=9, label="one seed")
     if published:
         axes.plot([], [], "D", color=THEIRS, markerfacecolor="none", label="published")
 
 
-def _cost(table: Plain) -> Figure:
-    """AUC against multiplications per row, published points tied to ours."""
+def accuracy_and_cost(table: Plain) -> Figure:
+    """AUC against multiplications per row, published points tied to ours; every row named at its point or above it."""
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     figure.suptitle(f"{table['title']}: what accuracy costs")
     axes = figure.subplots()
@@ -90,13 +91,16 @@ def _cost(table: Plain) -> Figure:
         axes.errorbar(row["flops"], ours, yerr=row["auc"]["deviation"] or 0.0, fmt="o", color=OURS, capsize=3)
     axes.set_xscale("log")
     axes.margins(x=0.12)
-    for row, height in zip(table["rows"], _label_heights(table["rows"]), strict=True):
+    heights = _label_heights(table["rows"])
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(lowest, max(highest, max(heights) + (highest - lowest) / 36))
+    for row, height in zip(table["rows"], heights, strict=True):
         place = (row["flops"], height)
         axes.annotate(row["label"], place, xytext=(8, -3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("multiplications per row")
     axes.set_ylabel("test AUC")
     axes.grid(alpha=0.3)
-    _explain(axes, published=True)
+    _explain(axes, published=True, seeds=False)
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
