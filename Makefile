@@ -171,7 +171,8 @@ prove-durability: .venv/installed  ## kill -9 a service 200 times while clients 
 
 fuzz-native:  ## random models, requests and look-ups through the C cores, under AddressSanitizer and UBSan
 	mkdir -p build
-	for program in service/native/fuzz service/native/fuzz_table training/native/fuzz_columns training/native/fuzz_attention; do \
+	for program in service/native/fuzz service/native/fuzz_table training/native/fuzz_columns training/native/fuzz_attention \
+	  training/native/fuzz_propagation; do \
 	  out=build/$$(basename $$program); \
 	  $(CC) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $$program.c -lm -o $$out && \
 	    $$out $(ITERATIONS) $(SEED) || exit 1; \

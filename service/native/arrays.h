@@ -8,13 +8,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether a buffer's elements are of `format`: f float32, i int32, q int64; r rows of an embedding table, float32, float16
-   or int8. */
+/* Whether a buffer's elements are of `format`: f float32, h int16, i int32, q int64; r rows of an embedding table, float32,
+   float16 or int8. */
 static int array_has(const Py_buffer *view, char format)
 {
     const char *found = view->format ? view->format : "B";
     switch (format) {
     case 'f': return view->itemsize == 4 && !strcmp(found, "f");
+    case 'h': return view->itemsize == 2 && !strcmp(found, "h");
     case 'i': return view->itemsize == 4 && (!strcmp(found, "i") || !strcmp(found, "l"));
     case 'r': return !strcmp(found, "f") || !strcmp(found, "e") || !strcmp(found, "b");
     default: return view->itemsize == 8 && (!strcmp(found, "q") || !strcmp(found, "l"));
@@ -23,7 +24,13 @@ static int array_has(const Py_buffer *view, char format)
 
 static const char *array_named(char format)
 {
-    return format == 'f' ? "float32" : format == 'i' ? "int32" : format == 'r' ? "int8, float16 or float32" : "int64";
+    switch (format) {
+    case 'f': return "float32";
+    case 'h': return "int16";
+    case 'i': return "int32";
+    case 'r': return "int8, float16 or float32";
+    default: return "int64";
+    }
 }
 
 /* An aligned array of `format` and `shape`, -1 in the shape for any length; strided in any way if `contiguous` is 0.

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from training.layers.compiled import array_of, is_taken
 
 try:
     from training.native import _attention
@@ -28,9 +28,8 @@ PARTS = 4
 
 
 def is_fusible(projected_BFX: Tensor) -> bool:
-    """Whether `fused` takes it; not while it is traced, where an exporter must see torch's own operators."""
-    known = projected_BFX.dtype in (torch.float32, torch.bfloat16) and projected_BFX.device.type == "cpu"
-    return COMPILED and known and not torch.compiler.is_compiling()
+    """Whether `fused` takes it."""
+    return COMPILED and is_taken(projected_BFX)
 
 
 def fused(projected_BFX: Tensor, heads: int, size: int) -> Tensor:
@@ -53,7 +52,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, projected_BFX: Tensor, heads: int, size: int) -> Tensor:
         projected_BFX = projected_BFX.contiguous()
         out_BFY = projected_BFX.new_empty((*projected_BFX.shape[:2], heads * size))
-        _attention.forward(_array(projected_BFX), _array(out_BFY), *_sizes(projected_BFX, heads, size))
+        _attention.forward(array_of(projected_BFX), array_of(out_BFY), *_sizes(projected_BFX, heads, size))
         ctx.save_for_backward(projected_BFX, out_BFY)
         ctx.heads, ctx.size = heads, size
         return out_BFY
@@ -64,20 +63,13 @@ class _Attention(torch.autograd.Function):
         projected_BFX, out_BFY = ctx.saved_tensors
         grad_BFX = torch.empty_like(projected_BFX)
         _attention.backward(
-            _array(projected_BFX),
-            _array(out_BFY),
-            _array(grad_BFY.contiguous()),
-            _array(grad_BFX),
+            array_of(projected_BFX),
+            array_of(out_BFY),
+            array_of(grad_BFY.contiguous()),
+            array_of(grad_BFX),
             *_sizes(projected_BFX, ctx.heads, ctx.size),
         )
         return grad_BFX, None, None
-
-
-def _array(numbers: Tensor) -> npt.NDArray[np.float32] | npt.NDArray[np.int16]:
-    """The same memory as numpy's, which has no bfloat16."""
-    found: npt.NDArray[np.float32] | npt.NDArray[np.int16]
-    found = (numbers.view(torch.int16) if numbers.dtype == torch.bfloat16 else numbers).detach().numpy()
-    return found
 
 
 def _sizes(projected_BFX: Tensor, heads: int, size: int) -> tuple[int, int, int, bool, int]:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from training.layers.full_propagation import FullPropagation
+from training.layers.fused_propagation import fused_sums, is_fusible
 from training.layers.plain_propagation import PlainPropagation
 from training.layers.propagation import InnerPropagation, OuterPropagation
 from training.layers.readout import Readout
@@ -42,10 +43,15 @@ class DAGFM(DAGModel):
 
     def interact(self, embedded_BFD: Tensor) -> Tensor:
         """Logits [B]."""
-        own = self.readout.weight.dtype  # a sum in bfloat16 would have three digits
-        sums_BS = torch.cat([state_BFD.sum(2, dtype=own) for state_BFD in self.states(embedded_BFD)], dim=1)
-        logits_B1: Tensor = self.readout(sums_BS)
+        logits_B1: Tensor = self.readout(self.sums(embedded_BFD).flatten(1))
         return logits_B1[:, 0]
+
+    def sums(self, embedded_BFD: Tensor) -> Tensor:
+        """Σ_d h^1 … Σ_d h^{l+1}, [B, l + 1, F]; a sum in bfloat16 would have three digits."""
+        if is_fusible(embedded_BFD, self.propagations):
+            return fused_sums(embedded_BFD, self.connection(), self.propagations)
+        own = self.readout.weight.dtype
+        return torch.stack([state_BFD.sum(2, dtype=own) for state_BFD in self.states(embedded_BFD)], dim=1)
 
     def hint_unit(self) -> nn.Linear:
         """Reads the sums of all states."""

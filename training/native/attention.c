@@ -1,25 +1,20 @@
-/* training.native._attention: the CPython side of attention_core.h. Buffers in, buffers filled; no numpy headers.
-
-   Rows are shared out among the threads of the OpenMP runtime that torch has loaded, found by its name: threads of
-   another pool would wait for torch's own, which after each operator spin on their cores for milliseconds. Where there
-   is none, one thread does all. The interpreter lock is released meanwhile. */
+/* training.native._attention: the CPython side of attention_core.h. Buffers in, buffers filled; no numpy headers. */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "attention_core.h"
+#include "level_names.h"
+#include "threads.h"
 
-#include <dlfcn.h>
 #include <stdatomic.h>
 
 #define ROWS_AT_A_TIME 16
 
-typedef void parallel_fn(void (*)(void *), void *, unsigned, unsigned);
-
 enum { PROJECTED, OUT, GRAD_OUT, GRAD, ARRAYS };
 
 typedef struct {
-    const attention_level *level;
+    const attention_functions *functions;
     attention_sizes sizes;
     void *array[ARRAYS];
     int64_t rows;
@@ -40,24 +35,16 @@ static void work(void *argument)
     for (int64_t first; (first = atomic_fetch_add(&job->next, ROWS_AT_A_TIME)) < job->rows;)
         for (int64_t row = first; row < job->rows && row < first + ROWS_AT_A_TIME; row++)
             if (job->back)
-                job->level->backward(&job->sizes, job->array[PROJECTED], job->array[OUT], job->array[GRAD_OUT],
+                job->functions->backward(&job->sizes, job->array[PROJECTED], job->array[OUT], job->array[GRAD_OUT],
                                      job->array[GRAD], (size_t)row, &room);
             else
-                job->level->forward(&job->sizes, job->array[PROJECTED], job->array[OUT], (size_t)row, &room);
+                job->functions->forward(&job->sizes, job->array[PROJECTED], job->array[OUT], (size_t)row, &room);
     free(room.memory);
 }
 
 static int carry_out(Job *job, int threads)
 {
-    parallel_fn *parallel = NULL;
-    if (threads > 1)
-        *(void **)&parallel = dlsym(RTLD_DEFAULT, "GOMP_parallel");
-    Py_BEGIN_ALLOW_THREADS
-    if (parallel)
-        parallel(work, job, (unsigned)threads, 0);
-    else
-        work(job);
-    Py_END_ALLOW_THREADS
+    on_threads(work, job, threads);
     if (!atomic_load(&job->out_of_memory))
         return 0;
     PyErr_NoMemory();
@@ -106,13 +93,13 @@ static PyObject *call(PyObject *args, int back)
              : !PyArg_ParseTuple(args, "OOiiipi|z", &object[PROJECTED], &object[OUT], &fields, &heads, &size, &halved,
                                  &threads, &name))
         return NULL;
-    const attention_level *level = attention_find_level(name);
-    if (!level)
-        return PyErr_Format(PyExc_ValueError, "level: got %s, which this machine has not; see levels()", name);
-    Job job = {.level = level, .back = back, .sizes = {fields, heads, size, halved, 0, 0}};
+    const int found = level_asked(name);
+    if (found < 0)
+        return NULL;
+    Job job = {.functions = &ATTENTION[found], .back = back, .sizes = {fields, heads, size, halved, 0, 0}};
     if (check_sizes(&job.sizes, threads) < 0)
         return NULL;
-    job.sizes = attention_padded(fields, heads, size, halved, level);
+    job.sizes = attention_padded(fields, heads, size, halved, found);
     static const char *const names[ARRAYS] = {"projected", "out", "grad_out", "grad"};
     static const int parts[ARRAYS] = {ATTENTION_PARTS, 1, 1, ATTENTION_PARTS};
     Py_buffer view[ARRAYS];
@@ -146,26 +133,11 @@ static PyObject *backward(PyObject *module, PyObject *args)
     return call(args, 1);
 }
 
-static PyObject *levels(PyObject *module, PyObject *none)
-{
-    (void)module, (void)none;
-    PyObject *names = PyList_New(0);
-    for (size_t i = 0; names && i < ATTENTION_LEVEL_COUNT; i++) {
-        if (!ATTENTION_LEVELS[i].supported())
-            continue;
-        PyObject *name = PyUnicode_FromString(ATTENTION_LEVELS[i].name);
-        if (!name || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return names;
-}
-
 static PyMethodDef methods[] = {
     {"forward", forward, METH_VARARGS, "forward(projected, out, fields, heads, size, halved, threads, level=None)"},
     {"backward", backward, METH_VARARGS,
      "backward(projected, out, grad_out, grad, fields, heads, size, halved, threads, level=None)"},
-    {"levels", levels, METH_NOARGS, "levels() -> names of the instruction sets this machine has, best first"},
+    LEVELS_METHOD,
     {NULL, NULL, 0, NULL},
 };
 

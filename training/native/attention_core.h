@@ -15,16 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if !defined(__GNUC__)
-#error "vectors are written as GCC and Clang have them; without this module torch's own operators are used"
-#endif
+#include "halves.h"
 
 #define ATTENTION_PARTS 4
 #define ATTENTION_ALIGNMENT 64
 #define ATTENTION_LIMIT 4096 /* most fields, heads, and numbers of a head */
-
-#define ALWAYS_INLINE __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
 
 typedef struct {
     int fields, heads, size;
@@ -38,31 +33,12 @@ typedef struct {
     void *memory;
 } attention_room;
 
+/* Of one instruction set. */
 typedef struct {
-    const char *name;
-    int vec_floats;
-    int (*supported)(void);
     void (*forward)(const attention_sizes *, const void *, void *, size_t, attention_room *);
     void (*backward)(const attention_sizes *, const void *, const void *, const void *, void *, size_t,
                      attention_room *);
-} attention_level;
-
-static inline float attention_widened(uint16_t half)
-{
-    const uint32_t bits = (uint32_t)half << 16;
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-/* To the nearest bfloat16, ties to even; NaN stays NaN. */
-static inline uint16_t attention_rounded(float number)
-{
-    uint32_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
-}
+} attention_functions;
 
 /* Call `function` with constants as its last arguments, so that the compiler unrolls for them. */
 #define BY_SIZE(height, width, ...)                                                                                    \
@@ -91,59 +67,17 @@ static inline uint16_t attention_rounded(float number)
             }                                                                                                          \
     } while (0)
 
-#if defined(__x86_64__) && !defined(ATTENTION_PORTABLE)
-#define VEC_FLOATS 16
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")))
-#define NAME(x) x##_avx512
-#define HEIGHT 8
-#define WIDTH 3
-#include "attention_kernel.h"
-#define VEC_FLOATS 8
-#define TARGET __attribute__((target("avx2,fma")))
-#define NAME(x) x##_avx2
-#define HEIGHT 4
-#define WIDTH 2
-#include "attention_kernel.h"
+#define KERNEL "attention_kernel.h"
+#include "levels.h"
 
-static int attention_has_avx512(void)
+#define ENTRY(name) {forward_##name, backward_##name},
+static const attention_functions ATTENTION[] = {LEVELS(ENTRY)};
+#undef ENTRY
+
+/* For the instruction set that `found` is the place of. */
+static attention_sizes attention_padded(int fields, int heads, int size, int halved, int found)
 {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-}
-static int attention_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-#define ATTENTION_DISPATCHED                                                                                           \
-    {"avx512", 16, attention_has_avx512, forward_avx512, backward_avx512},                                             \
-    {"avx2", 8, attention_has_avx2, forward_avx2, backward_avx2},
-#else
-#define ATTENTION_DISPATCHED
-#endif
-
-#define VEC_FLOATS 4 /* SSE2, NEON */
-#define TARGET
-#define NAME(x) x##_baseline
-#define HEIGHT 4
-#define WIDTH 2
-#include "attention_kernel.h"
-
-static int attention_always(void) { return 1; }
-
-/* Best first. */
-static const attention_level ATTENTION_LEVELS[] = {
-    ATTENTION_DISPATCHED{"baseline", 4, attention_always, forward_baseline, backward_baseline}};
-#define ATTENTION_LEVEL_COUNT (sizeof ATTENTION_LEVELS / sizeof *ATTENTION_LEVELS)
-
-/* The level of this name, the best one for NULL; NULL if this machine has it not. */
-static inline const attention_level *attention_find_level(const char *name)
-{
-    for (size_t i = 0; i < ATTENTION_LEVEL_COUNT; i++)
-        if (ATTENTION_LEVELS[i].supported() && (!name || !strcmp(name, ATTENTION_LEVELS[i].name)))
-            return &ATTENTION_LEVELS[i];
-    return NULL;
-}
-
-static attention_sizes attention_padded(int fields, int heads, int size, int halved, const attention_level *level)
-{
-    const size_t step = (size_t)level->vec_floats;
+    const size_t step = (size_t)LEVEL[found].floats;
     return (attention_sizes){fields, heads, size, halved, ((size_t)fields + step - 1) / step * step,
                              ((size_t)size + step - 1) / step * step};
 }

@@ -1,23 +1,13 @@
-/* Everything of one instruction set; included once for each by attention_core.h, which defines
+/* Everything of one instruction set, see levels.h; for each
 
-       VEC_FLOATS   floats in one register
-       TARGET       the attribute that lets a function use them
-       NAME(x)      x with the instruction set's name appended
        HEIGHT       rows of a product computed side by side
        WIDTH        registers of each of them: HEIGHT × WIDTH sums, WIDTH numbers and one factor are kept in registers
 
    One row and one head at a time, all in float32 and in the first cache: F fields, A numbers of each, P fields and Q
    numbers padded to whole registers. Numbers in the padding are zero wherever they are read. */
 
-#define FN static inline ALWAYS_INLINE TARGET
-typedef float NAME(vec) __attribute__((vector_size(VEC_FLOATS * 4), may_alias));
-typedef int32_t NAME(ints) __attribute__((vector_size(VEC_FLOATS * 4), may_alias));
-#define vec NAME(vec)
-#define ints NAME(ints)
-#define LOAD(p) (*(const vec *)(p))
-#define STORE(p, value) (*(vec *)(p) = (value))
-#define BROADCAST(x) ((vec){0} + (x))
-#define SELECT(mask, yes, no) ((vec)(((mask) & (ints)(yes)) | (~(mask) & (ints)(no))))
+#define HEIGHT (VEC_FLOATS == 16 ? 8 : 4)
+#define WIDTH (VEC_FLOATS == 16 ? 3 : 2)
 
 /* A tile of `height` rows and `width` registers of c = a · b; a[i, k] stands at i·a_row + k·a_step, b is [K, columns]. */
 FN void NAME(tile)(const float *a, size_t a_row, size_t a_step, const float *b, size_t columns, float *c, int steps,
@@ -122,7 +112,7 @@ FN void NAME(take)(const attention_sizes *s, const void *array, size_t at, size_
     for (int f = 0; f < s->fields; f++, at += step, to_FQ += s->padded_size)
         if (s->halved)
             for (int a = 0; a < s->size; a++)
-                to_FQ[a] = attention_widened(((const uint16_t *)array)[at + (size_t)a]);
+                to_FQ[a] = half_widened(((const uint16_t *)array)[at + (size_t)a]);
         else
             memcpy(to_FQ, (const float *)array + at, (size_t)s->size * sizeof *to_FQ);
 }
@@ -132,7 +122,7 @@ FN void NAME(give)(const attention_sizes *s, const float *from_FQ, void *array, 
     for (int f = 0; f < s->fields; f++, at += step, from_FQ += s->padded_size)
         if (s->halved)
             for (int a = 0; a < s->size; a++)
-                ((uint16_t *)array)[at + (size_t)a] = attention_rounded(from_FQ[a]);
+                ((uint16_t *)array)[at + (size_t)a] = half_rounded(from_FQ[a]);
         else
             memcpy((float *)array + at, from_FQ, (size_t)s->size * sizeof *from_FQ);
 }
@@ -195,15 +185,5 @@ TARGET static void NAME(backward)(const attention_sizes *s, const void *projecte
     }
 }
 
-#undef SELECT
-#undef BROADCAST
-#undef STORE
-#undef LOAD
-#undef ints
-#undef vec
-#undef FN
 #undef WIDTH
 #undef HEIGHT
-#undef NAME
-#undef TARGET
-#undef VEC_FLOATS

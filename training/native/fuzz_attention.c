@@ -17,8 +17,8 @@ static void *random_numbers(size_t count, int halved)
     float *numbers = malloc(count * sizeof *numbers);
     uint16_t *halves = malloc(count * sizeof *halves);
     for (size_t i = 0; i < count; i++) {
-        halves[i] = attention_rounded((float)((int)random_below(256) - 128) / 128.0f);
-        numbers[i] = attention_widened(halves[i]);
+        halves[i] = half_rounded((float)((int)random_below(256) - 128) / 128.0f);
+        numbers[i] = half_widened(halves[i]);
     }
     free(halved ? (void *)numbers : (void *)halves);
     return halved ? (void *)halves : (void *)numbers;
@@ -26,7 +26,7 @@ static void *random_numbers(size_t count, int halved)
 
 static double number(const void *array, size_t at, int halved)
 {
-    return halved ? attention_widened(((const uint16_t *)array)[at]) : ((const float *)array)[at];
+    return halved ? half_widened(((const uint16_t *)array)[at]) : ((const float *)array)[at];
 }
 
 typedef struct {
@@ -112,12 +112,12 @@ static int check_head(Case *c, int h)
     return wrong;
 }
 
-static int one(const attention_level *level)
+static int one(int found)
 {
     static Case c;
     c.F = 1 + (int)random_below(MOST_FIELDS), c.H = 1 + (int)random_below(3), c.A = 1 + (int)random_below(MOST_NUMBERS);
     c.halved = (int)random_below(2);
-    const attention_sizes sizes = attention_padded(c.F, c.H, c.A, c.halved, level);
+    const attention_sizes sizes = attention_padded(c.F, c.H, c.A, c.halved, found);
     const size_t narrow = (size_t)(c.F * c.H * c.A);
     attention_room room;
     if (attention_make_room(&sizes, &room) < 0)
@@ -125,8 +125,8 @@ static int one(const attention_level *level)
     void *projected = random_numbers(ATTENTION_PARTS * narrow, c.halved), *out = random_numbers(narrow, c.halved);
     void *grad_out = random_numbers(narrow, c.halved), *grad = random_numbers(ATTENTION_PARTS * narrow, c.halved);
     for (int again = 0; again < 2; again++) { /* the room is used again, with what is left in it */
-        level->forward(&sizes, projected, out, 0, &room);
-        level->backward(&sizes, projected, out, grad_out, grad, 0, &room);
+        ATTENTION[found].forward(&sizes, projected, out, 0, &room);
+        ATTENTION[found].backward(&sizes, projected, out, grad_out, grad, 0, &room);
     }
     c.projected = projected, c.out = out, c.grad_out = grad_out, c.grad = grad;
     int wrong = 0;
@@ -140,15 +140,15 @@ int main(int count, char **words)
 {
     const long iterations = count > 1 ? atol(words[1]) : 200;
     random_start(count > 2 ? strtoull(words[2], NULL, 10) : 2022);
-    for (size_t level = 0; level < ATTENTION_LEVEL_COUNT; level++) {
-        if (!ATTENTION_LEVELS[level].supported())
+    for (int found = 0; found < LEVEL_COUNT; found++) {
+        if (!LEVEL[found].supported())
             continue;
         for (long i = 0; i < iterations; i++)
-            if (one(&ATTENTION_LEVELS[level])) {
-                printf("%s, iteration %ld\n", ATTENTION_LEVELS[level].name, i);
+            if (one(found)) {
+                printf("%s, iteration %ld\n", LEVEL[found].name, i);
                 return 1;
             }
-        printf("attention %s: %ld cases agree with their equations\n", ATTENTION_LEVELS[level].name, iterations);
+        printf("attention %s: %ld cases agree with their equations\n", LEVEL[found].name, iterations);
     }
     return 0;
 }

@@ -10,7 +10,9 @@ SOURCES = Path(__file__).parents[3] / "training/native"
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-@pytest.mark.parametrize(("name", "iterations"), [("fuzz_columns", "200"), ("fuzz_attention", "60")])
+@pytest.mark.parametrize(
+    ("name", "iterations"), [("fuzz_columns", "200"), ("fuzz_attention", "60"), ("fuzz_propagation", "1000")]
+)
 def test_random_input_meets_the_definition_under_sanitizers(name: str, iterations: str, tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     empty = tmp_path / "empty.c"
