@@ -78,7 +78,7 @@ bench-forms: .venv/installed  ## every serving form against full rows, the stude
 bench-prepare: .venv/installed  ## rows a second of preparing Criteo, two cores, everything included
 	taskset --cpu-list 0,1 $(BIN)/python -m training.bench_prepare
 
-bench-training: .venv/installed  ## rows/s and memory of training, every model on two shapes; BENCH=--quick; an hour, quiet machine
+bench-training: .venv/installed  ## rows/s and memory of training, every model on two shapes; BENCH=--quick; over an hour, quiet machine
 	$(BIN)/python -m training.bench_training $(BENCH)
 
 search: .venv/installed  ## a small grid, chosen on validation: SEARCH="--set finetune.learning_rate=1e-3,2e-3 --jobs 2"

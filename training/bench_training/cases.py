@@ -12,19 +12,41 @@ from training.data.batches import TensorRows
 
 _D = {"embedding_size": 16}
 _MLP = {**_D, "hidden": (400, 400, 400)}
-MODELS: dict[str, dict[str, Any]] = {
+_DAG = {**_D, "layers": 3}
+COMPARED: dict[str, dict[str, Any]] = {
     "deepfm": _MLP,
     "dcnv2": {**_MLP, "layers": 3},
     "autoint_plus": {**_MLP, "layers": 3, "heads": 2, "attention_size": 8},
     "fibinet": _MLP,
     "xdeepfm": {**_MLP, "maps": (200, 200, 200)},
     "crossnet": {**_D, "layers": 3},
-    "dagfm_outer": {**_D, "layers": 3},
-    "dagfm_inner": {**_D, "layers": 3},
+    "dagfm_outer": _DAG,
+    "dagfm_inner": _DAG,
 }
-"""Students are distilled from a CrossNet whose logits are cached; the others are trained on clicks. AutoInt's heads
-share out d numbers, as in the library that was fastest with it, DeepCTR-Torch."""
-STUDENTS = ("dagfm_outer", "dagfm_inner")
+"""What libraries were measured with, at the sizes they had. AutoInt's heads share out d numbers, as in the library that
+was fastest with it, DeepCTR-Torch."""
+FURTHER: dict[str, dict[str, Any]] = {
+    "lr": {"embedding_size": 1},
+    "fm": _D,
+    "ffm": {"embedding_size": 4},  # a table as wide as all fields: with 16, Adam's state of it takes 10 GB
+    "fwfm": _D,
+    "fmfm": _D,
+    "dnn": _MLP,
+    "wide_deep": _MLP,
+    "dcn": {**_MLP, "layers": 3},
+    "cin": {**_D, "maps": (200, 200, 200)},
+    "pin": {**_MLP, "micro": (16, 8)},
+    "fgcnn": {**_MLP, "maps": (14, 16), "kernel": 3, "new_features": 3},
+    "fignn": {**_D, "layers": 3, "heads": 2, "attention_size": 8},
+    "graphfm": {**_D, "neighbours": (5, 5), "heads": 2, "attention_size": 8},
+    "dagfm_full": _DAG,
+    "dagfm_plain": _DAG,
+    "dagfm_plus_inner": {**_DAG, "hidden": (64, 64)},
+    "dagfm_plus_outer": {**_DAG, "hidden": (64, 64)},
+}
+MODELS = {**COMPARED, **FURTHER}
+STUDENTS = tuple(name for name in MODELS if name.startswith("dagfm"))
+"""Distilled from a CrossNet whose logits are cached, on frozen embeddings; the others are trained on clicks."""
 
 _MOVIELENS = (6042, 4, 9, 23, 3441, 3885, 83)
 _NUMERIC, _CATEGORICAL = (100,) * 13, 26

@@ -31,23 +31,37 @@ def ratios(result: Result, all_results: Sequence[Result]) -> dict[str, float]:
     return {name: result["rows_per_second"] / rate for name, rate in found.items() if rate}
 
 
+COLUMNS = ("shape", "model", "batch", "threads", "rows/s", "MiB", "x lib", "x best*")
+TITLE = "rows/s of training steps, median; x lib: times the same model as a library trains it, here"
+CAPTION = "* the best of three libraries, measured on another machine"
+
+
+def cells(result: Result, all_results: Sequence[Result]) -> list[str]:
+    """What stands in each of `COLUMNS`."""
+    how = "as a library" if result["trainer"] == "library" else result["precision"][:1] + result["precision"][-2:]
+    times = ratios(result, all_results)
+    named = [result["shape"], f"{result['model']} {how}", str(result["batch"]), str(result["threads"])]
+    measured = [f"{result['rows_per_second']:,.0f}", f"{result['peak_mib']:,.0f}"]
+    return [*named, *measured, *(f"{times[name]:.1f}" if name in times else "" for name in ("baseline", "published"))]
+
+
 def table_of(results: Sequence[Result]) -> Table:
     """One line per case."""
-    title = "rows/s of training steps, median; x lib: times the same model as a library trains it, here"
-    columns = ("shape", "model", "batch", "threads", "rows/s", "MiB", "x lib", "x best*")
-    table = results_table(title, *columns, left=2)
+    table = results_table(TITLE, *COLUMNS, left=2)
     for result in results:
-        how = "as a library" if result["trainer"] == "library" else result["precision"][:1] + result["precision"][-2:]
-        times = ratios(result, results)
-        table.add_row(
-            result["shape"],
-            f"{result['model']} {how}",
-            *(str(result["batch"]), str(result["threads"])),
-            *(f"{result['rows_per_second']:,.0f}", f"{result['peak_mib']:,.0f}"),
-            *(f"{times[name]:.1f}" if name in times else "" for name in ("baseline", "published")),
-        )
-    table.caption = "* the best of three libraries, measured on another machine"
+        table.add_row(*cells(result, results))
+    table.caption = CAPTION
     return table
+
+
+def markdown(results: Sequence[Result], machine: Mapping[str, Any], command: str) -> str:
+    """The same, as a page with the picture."""
+    lines = ["# Training speed", "", f"Made by `{command}` on {machine['cores']} cores ({machine['processor']})"]
+    lines[-1] += f" with torch {machine['torch']}; load average {results[0]['load_before']:.1f} before the first case."
+    lines += ["", f"{TITLE[:1].upper()}{TITLE[1:]}. MiB: the process at its largest.", "", "![rows/s](bench.png)", ""]
+    lines += [f"| {' | '.join(COLUMNS)} |", "|---" * 2 + "|---:" * (len(COLUMNS) - 2) + "|"]
+    lines += [f"| {' | '.join(cells(result, results))} |" for result in results]
+    return "\n".join([*lines, "", CAPTION.replace("*", "\\*", 1), ""])
 
 
 def draw(results: Sequence[Result], path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from training.machine import machine
 from training.models.registry import build
 from training.reproduce.claims import claims
 from training.reproduce.measure import Figures, Measure
@@ -32,20 +30,6 @@ def report(settings: Settings, tables: Sequence[Table], measure: Measure, latenc
         "claims": claims(told, settings.data.name),
         "tables": told,
     }
-
-
-def machine() -> Plain:
-    """Where the figures were made: cores, processor, versions."""
-    model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-    cores = len(os.sched_getaffinity(0))
-    return {"cores": cores, "processor": model or platform.processor(), "python": platform.python_version()}
-
-
-def _cpuinfo() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
 
 
 def _table(settings: Settings, table: Table, measure: Measure, latencies: Mapping[str, Plain]) -> Plain:

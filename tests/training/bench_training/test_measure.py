@@ -8,7 +8,7 @@ from training.bench_training.drawing import ratios
 from training.bench_training.library import LibraryModel
 from training.bench_training.measure import measure
 from training.bench_training.published import BEST_LIBRARY
-from training.models.registry import build
+from training.models.registry import build, names
 
 
 def test_the_shapes_are_those_of_the_reference() -> None:
@@ -23,6 +23,12 @@ def test_ids_lie_in_their_field_and_small_ones_are_drawn_most() -> None:
     assert (ids_NF.amax(0) < torch.tensor(SHAPES["criteo"])).all()
     largest = ids_NF[:, -1]
     assert (largest < 1_000).float().mean() == pytest.approx(0.53, abs=0.03)  # log 1000 / log 435,000
+
+
+def test_every_model_is_measured() -> None:
+    assert set(MODELS) == set(names())
+    for name, options in MODELS.items():
+        build(name, options, [9] * 7)
 
 
 def test_every_published_figure_has_a_case() -> None:
