@@ -50,13 +50,15 @@ def main(
         )
     measured, command = _before(out) if add else ([], "")
     planned = [case for case in planned if not any(case.plain().items() <= each.items() for each in measured)]
-    command += " && " * bool(command) + " ".join(["python -m training.bench_training", *sys.argv[1:]])
+    if planned:
+        command += "\n" * bool(command) + " ".join(["python -m training.bench_training", *sys.argv[1:]])
     with steps("bench of training", len(planned)) as step:
         for case in planned:
             step(f"{case.model} {case.shape} {case.batch}")
             measured.append(_measured(case))
             _write(out, measured, command)
         step("done")
+    _write(out, measured, command)
     results.print(table_of(measured))
     console.print(f"{out}/bench.md, {out}/bench.json, {out}/bench.png", highlight=False)
 

@@ -56,9 +56,10 @@ def table_of(results: Sequence[Result]) -> Table:
 
 def markdown(results: Sequence[Result], machine: Mapping[str, Any], command: str) -> str:
     """The same, as a page with the picture."""
-    lines = ["# Training speed", "", f"Made by `{command}` on {machine['cores']} cores ({machine['processor']})"]
-    lines[-1] += f" with torch {machine['torch']}; load average {results[0]['load_before']:.1f} before the first case."
-    lines += ["", f"{TITLE[:1].upper()}{TITLE[1:]}. MiB: the process at its largest.", "", "![rows/s](bench.png)", ""]
+    lines = ["# Training speed", "", f"On {machine['cores']} cores ({machine['processor']}), torch {machine['torch']}"]
+    lines[-1] += f", load average {results[0]['load_before']:.1f} before the first case:"
+    lines += ["", "```sh", command, "```", ""]
+    lines += [f"{TITLE[:1].upper()}{TITLE[1:]}. MiB: the process at its largest.", "", "![rows/s](bench.png)", ""]
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * 2 + "|---:" * (len(COLUMNS) - 2) + "|"]
     lines += [f"| {' | '.join(cells(result, results))} |" for result in results]
     return "\n".join([*lines, "", CAPTION.replace("*", "\\*", 1), ""])
@@ -82,7 +83,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         labels = [f"{name} {kind}" for name, kind in zip(names, kinds, strict=True)]
         axes.set_yticks(range(len(chosen)), labels, fontsize=7)
         axes.set_xscale("log")
-        axes.invert_yaxis()
+        axes.set_ylim(len(chosen) - 0.4, -0.6)
         axes.set_title(f"{shape}: model, batch, threads, how")
         axes.grid(axis="x", alpha=0.3)
     content = io.BytesIO()

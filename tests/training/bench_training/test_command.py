@@ -30,7 +30,7 @@ def test_a_bench_is_a_page_a_picture_and_figures_and_is_added_to(tmp_path: Path)
     assert [each["batch"] for each in after] == [512, 512, 256, 256]
     page = (tmp_path / "bench.md").read_text()
     assert f"| ml | lr f32 | 256 | 1 | {after[2]['rows_per_second']:,.0f} |" in page
-    assert page.count("python -m training.bench_training") == 2
+    assert page.count("\npython -m training.bench_training") == 2
     assert (tmp_path / "bench.png").stat().st_size > 10_000
 
 
