@@ -13,11 +13,14 @@ from training.run import Run
 
 
 def overall_table(run: Run, report: Mapping[str, Any]) -> Table:
-    """One line per model: metrics on the part, and AUC on validation."""
+    """One line per model: metrics on the part, and AUC on validation, in brackets where those rows were trained on."""
     part = f"{report['part']} rows" + (", read once" if report["part"] == "test" else "")
     title = f"{run.config.run.name}: {report['rows']:,} {part} (AUC* is on validation; * calibration beyond chance)"
     columns = ("phase", "model", "AUC*", "AUC", "GAUC", "log loss", "NE", "calibr.", "|gap|", "FLOPs")
     table = results_table(title, *columns, left=2)
+    seen = run.config.distill.train_on_validation
+    if seen:
+        table.caption = "in brackets: the student was trained on the validation rows too"
     for name, scores in report["scores"].items():
         told = report["reliability"][name]
         metrics = [_number(scores.get(key), 5) for key in ("auc", "gauc", "log_loss", "normalized_entropy")]
@@ -27,6 +30,7 @@ def overall_table(run: Run, report: Mapping[str, Any]) -> Table:
             continue
         trained = run.load(name)
         validation = _number(trained.meta["validation_auc"], 5)
+        validation = f"({validation})" if seen and name == "distill" else validation
         gap = _number(scores["logit_gap"], 3)
         table.add_row(name, trained.model.name, validation, *metrics, gap, f"{trained.model.flops():,}")
     return table

@@ -1,6 +1,7 @@
 """Pictures and tables: that they are made of whatever a report may hold; how they look is for people to judge."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,18 @@ def test_the_overall_table_has_a_line_per_model_and_fits_100_columns(trained: Ru
     for words in ("teach", "distill", "finetune", "best reachable", "crossnet", "dagfm_outer", "GAUC", "NE"):
         assert words in text
     assert columns <= 100
+
+
+def test_an_auc_on_rows_that_were_trained_on_stands_in_brackets(trained: Run) -> None:
+    report = evaluate_part(trained, "validation")
+    distill = trained.config.distill.model_copy(update={"train_on_validation": True})
+    seen = replace(trained, config=replace(trained.config, distill=distill))
+    auc = f"{trained.load('distill').meta['validation_auc']:.5f}"
+    honest, seen_text = (width(overall_table(run, report))[0] for run in (trained, seen))
+    assert f" {auc} " in honest
+    assert f"({auc})" in seen_text
+    assert "in brackets" in seen_text
+    assert "in brackets" not in honest
 
 
 def test_the_table_of_slices_stars_those_beyond_chance_and_says_how_many_are_expected(by_item: dict[str, Any]) -> None:
