@@ -88,21 +88,28 @@ def _measured(case: Case) -> dict[str, Any]:
 
 
 def _before(out: Path) -> tuple[list[dict[str, Any]], str]:
-    """What was measured there, and by which command."""
+    """What was measured there, and by which command; refused if it was elsewhere, as one page has one machine."""
     path = out / "bench.json"
     if not path.exists():
         return [], ""
     found = json.loads(path.read_bytes())
+    if found["machine"] != _made_on():
+        raise typer.BadParameter(
+            f"{path} was measured on {found['machine']}, this is {_made_on()}; choose another --out", param_hint="--add"
+        )
     return found["results"], found["command"]
+
+
+def _made_on() -> dict[str, Any]:
+    return {**machine(), "torch": torch.__version__}
 
 
 def _write(out: Path, measured: list[dict[str, Any]], command: str) -> None:
     """After every case, so that a bench that is stopped leaves what it has."""
     out.mkdir(parents=True, exist_ok=True)
-    made_on = {**machine(), "torch": torch.__version__}
-    whole = {"command": command, "machine": made_on, "results": measured}
+    whole = {"command": command, "machine": _made_on(), "results": measured}
     replace_file(out / "bench.json", json.dumps(whole, indent=1).encode())
-    replace_file(out / "bench.md", markdown(measured, made_on, command).encode())
+    replace_file(out / "bench.md", markdown(measured, _made_on(), command).encode())
     draw(measured, out / "bench.png")
 
 

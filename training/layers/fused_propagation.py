@@ -2,8 +2,8 @@
 
     h^1 = C e,   h^{t+1} = h^1 ⊙ (h^t K_t),   S_t = Σ_d h^t          layers/propagation.py has the kernels K
 
-Between two matrix products torch reads and writes the states some thirty times in a training step of three layers: the
-product with h^1 and its two gradients, the sum over d and its gradient spread over d again, additions of gradients.
+Beside its matrix products torch runs 27 operators over whole states in a training step of three layers: products with
+h^1 and their gradients, sums over d and their gradients spread over d again, additions of gradients, copies.
 Compiled, a layer is one pass forward and one back (training/native/propagation_core.h); S and the gradient of h^1 are
 float32 whatever the states are. DECISIONS, "one pass", has what that gains.
 
@@ -104,9 +104,9 @@ class _States(torch.autograd.Function):
 
 
 def _forward(base: Tensor, messages: Tensor | None, state: Tensor | None, sums_BF: Tensor) -> None:
-    """Fill a state and its sums; without messages, the sums of h^1."""
-    factor, others, product = (_of_nodes(each, sums_BF.shape[1]) for each in (base, messages, state))
-    _propagation.forward(factor, others, product, _flat(sums_BF), torch.get_num_threads())
+    """Fill a state, the product of h^1 and messages, and its sums; without messages, the sums of h^1."""
+    base_, messages_, state_ = (_of_nodes(each, sums_BF.shape[1]) for each in (base, messages, state))
+    _propagation.forward(base_, messages_, state_, _flat(sums_BF), torch.get_num_threads())
 
 
 def _backward(
@@ -116,10 +116,19 @@ def _backward(
     grad_base: Tensor,
     grad: Tensor,
 ) -> None:
-    """Of h^1 and messages: fill the gradient of the messages, add to that of h^1. Of neither: complete that of h^1."""
+    """Fill the gradient of the messages and add to that of h^1; without factors, complete the latter.
+
+    Args:
+        factors: h^1 and messages.
+        grad_state: of their product, from the layer that read it; None: no layer did.
+        grad_sums_BF: of its sums.
+        grad_base: of h^1, float32, what came to it so far; not read where no layer read the state.
+        grad: filled, of the messages; without factors of h^1.
+    """
     given = (*factors, grad_state, grad_base, grad)
-    base, messages, state, to_base, to_it = (_of_nodes(each, grad_sums_BF.shape[1]) for each in given)
-    _propagation.backward(base, messages, state, _flat(grad_sums_BF), to_base, to_it, torch.get_num_threads())
+    base, messages, grad_state_, grad_base_, grad_ = (_of_nodes(each, grad_sums_BF.shape[1]) for each in given)
+    threads = torch.get_num_threads()
+    _propagation.backward(base, messages, grad_state_, _flat(grad_sums_BF), grad_base_, grad_, threads)
 
 
 def _of_nodes(states: Tensor | None, fields: int) -> Array | None:

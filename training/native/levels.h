@@ -39,6 +39,11 @@ typedef struct {
 static int has_baseline(void) { return 1; }
 
 #if defined(__x86_64__) && !defined(PORTABLE)
+#if defined(__clang__) /* which ignores a whole attribute for one word it does not know */
+#define WHOLE_REGISTERS ""
+#else
+#define WHOLE_REGISTERS ",prefer-vector-width=512"
+#endif
 static int has_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -49,7 +54,7 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_c
 static const level LEVEL[] = {{"avx512", 16, has_avx512}, {"avx2", 8, has_avx2}, {"baseline", 4, has_baseline}};
 
 #define VEC_FLOATS 16
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma" WHOLE_REGISTERS)))
 #define NAME(x) x##_avx512
 #include "registers.h"
 #define VEC_FLOATS 8

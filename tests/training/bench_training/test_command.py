@@ -34,6 +34,16 @@ def test_a_bench_is_a_page_a_picture_and_figures_and_is_added_to(tmp_path: Path)
     assert (tmp_path / "bench.png").stat().st_size > 10_000
 
 
+def test_figures_of_another_machine_are_not_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    before = json.dumps({"machine": {"cores": 64, "torch": "1.0"}, "results": [], "command": "x"})
+    path.write_text(before)
+    refused = bench(tmp_path, "--batches", "512", "--add")
+    assert refused.exit_code == 2
+    assert "'cores': 64" in refused.output
+    assert path.read_text() == before
+
+
 def test_a_model_there_is_not_is_refused(tmp_path: Path) -> None:
     refused = bench(tmp_path, "--batches", "512", "--models", "lr,dcnv3")
     assert refused.exit_code == 2

@@ -43,7 +43,8 @@ def by_equation(embedded_BFD: Tensor, connection_FF: Tensor, layers: list[Weight
     states = [base_BFD := connection_FF @ embedded_BFD]
     for layer in layers:
         states.append(layer(states[-1], base_BFD))
-    return torch.stack([state_BFD.sum(2) for state_BFD in states], dim=1)
+    own = connection_FF.dtype  # as the model sums them, whatever the states are
+    return torch.stack([state_BFD.sum(2, dtype=own) for state_BFD in states], dim=1)
 
 
 Sums = Callable[[Tensor, Tensor, list[WeightedPropagation]], Tensor]
